@@ -1,0 +1,254 @@
+"""The doors between core, caches, protection and line cipher, each named once from the initiator's side.
+
+All are in the one system clock domain. Addresses are bytes unless the name says ``line``: a line number is the
+address without its low six bits.
+"""
+
+from amaranth.lib import data, enum, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from ..isa.cause import Cause, Sub
+from ..isa.formats import Algorithm
+
+LINE_BITS = 26  #: bits of a line number in a 32-bit address space
+BEATS_PER_LINE = 8  #: 64-bit beats of a 64-byte line
+
+
+class ExecState(data.Struct):
+    """Who is running. Changes only together with a redirect of the fetch unit.
+
+    ``key_slot`` and ``owner`` name the key and the owner id of the encrypted code that runs; they are zero in
+    plain mode. ``owner`` is a small number that stands for one 128-bit owner id.
+    """
+
+    context: 4
+    level: 2
+    encrypted: 1
+    key_slot: 4
+    owner: 4
+
+
+class RegionMatch(data.Struct):
+    """Answer of the attribute look-up for one address and context. All zero when nothing matched."""
+
+    hit: 1
+    algorithm: Algorithm
+    flags: 8  # isa.formats.RegionFlag
+    domain: 4  # 0: plain memory (windows); else the domain
+    key_slot: 4
+    owner: 4
+
+
+class Fault(data.Struct):
+    """A fault found by fetch or by the load/store unit: ``valid``, the cause, and the rule of a custom cause."""
+
+    valid: 1
+    cause: Cause
+    sub: Sub
+
+
+class LookupPort(wiring.Signature):
+    """Combinational attribute look-up: ``context`` and ``line`` out, ``match`` in the same cycle."""
+
+    def __init__(self):
+        super().__init__({"context": Out(4), "line": Out(LINE_BITS), "match": In(RegionMatch)})
+
+
+class FetchedInstruction(data.Struct):
+    """One instruction at the end of the align stage.
+
+    ``word`` is expanded to 32 bits (an illegal compressed form becomes 0, which is illegal); ``raw`` is what stood
+    in memory (16 bits zero-extended when ``compressed``). With ``fault.valid`` the other fields but ``pc`` and ``fault_pc``
+    are meaningless; ``fault_pc`` is the address of the part that faulted. ``predicted_target`` is valid when
+    ``predicted_taken``. ``domain``, ``key_slot`` and ``owner`` are those of the region it came from (0: plain memory).
+    """
+
+    pc: 32
+    word: 32
+    raw: 32
+    compressed: 1
+    predicted_taken: 1
+    predicted_target: 32
+    fault: Fault
+    fault_pc: 32
+    domain: 4
+    key_slot: 4
+    owner: 4
+
+
+class BranchKind(enum.Enum, shape=2):
+    """What the predictor must know of a taken transfer."""
+
+    BRANCH = 0
+    JUMP = 1
+    CALL = 2
+    RETURN = 3
+
+
+class BranchUpdate(data.Struct):
+    """A resolved transfer, sent by the core when it leaves the memory stage."""
+
+    pc: 32
+    compressed: 1
+    kind: BranchKind
+    taken: 1
+    mispredicted: 1
+    target: 32
+
+
+class FetchPort(wiring.Signature):
+    """Core to fetch unit.
+
+    ``redirect``: in that cycle everything fetched so far is dropped, and fetching goes on at ``redirect_pc`` under the
+    ``state`` that is valid from the following cycle on. ``flush_start`` (one cycle) begins the invalidation of the instruction
+    cache; ``flush_busy`` is high from the next cycle until it is done, and the core redirects afterwards.
+    ``clear_predictor`` (one cycle) forgets all predictions. ``instruction`` is a stream; its payload is combinational
+    out of the align stage. ``update`` is valid for one cycle with ``update_valid``.
+    """
+
+    def __init__(self):
+        super().__init__(
+            {
+                "redirect": Out(1),
+                "redirect_pc": Out(32),
+                "state": Out(ExecState),
+                "flush_start": Out(1),
+                "flush_busy": In(1),
+                "clear_predictor": Out(1),
+                "update_valid": Out(1),
+                "update": Out(BranchUpdate),
+                "instruction": In(stream.Signature(FetchedInstruction)),
+            }
+        )
+
+
+class MemoryOp(enum.Enum, shape=4):
+    """What the load/store unit is asked to do."""
+
+    LOAD = 0
+    STORE = 1
+    LOAD_RESERVED = 2
+    STORE_CONDITIONAL = 3
+    AMO_SWAP = 4
+    AMO_ADD = 5
+    AMO_XOR = 6
+    AMO_AND = 7
+    AMO_OR = 8
+    AMO_MIN = 9
+    AMO_MAX = 10
+    AMO_MINU = 11
+    AMO_MAXU = 12
+
+
+class MemoryRequest(data.Struct):
+    """A load, store or atomic as it leaves the execute stage. ``size_log2``: 0 byte, 1 half, 2 word."""
+
+    op: MemoryOp
+    addr: 32
+    size_log2: 2
+    unsigned: 1
+    wdata: 32
+
+
+class LoadStorePort(wiring.Signature):
+    """Core to load/store unit, which owns the memory stage of memory instructions.
+
+    ``issue`` with ``request``: in that cycle the instruction moves from execute to memory (the unit reads its RAMs at
+    the end of the cycle). ``issue`` may only be high while ``busy`` is low. From the next cycle ``busy`` is high as long as the
+    operation has not finished; in the first cycle with ``busy`` low, ``rdata`` (load value, SC status, old value of an
+    AMO) and ``fault`` are valid, and stay so for that cycle only. A hit is not busy at all. A faulted operation has
+    changed nothing. ``fault_addr`` is the address of the part that faulted. ``state`` is constant while an operation is in
+    flight. ``end_reservation`` (one cycle) ends a reservation. ``clean_start`` (one cycle) begins to write back every
+    dirty line; ``clean_busy`` is high from the next cycle until done or until ``clean_abort`` stops it at a line boundary.
+    """
+
+    def __init__(self):
+        super().__init__(
+            {
+                "issue": Out(1),
+                "request": Out(MemoryRequest),
+                "state": Out(ExecState),
+                "end_reservation": Out(1),
+                "clean_start": Out(1),
+                "clean_abort": Out(1),
+                "clean_busy": In(1),
+                "busy": In(1),
+                "rdata": In(32),
+                "fault": In(Fault),
+                "fault_addr": In(32),
+            }
+        )
+
+
+class LineRead(data.Struct):
+    """A request to read a whole line under a domain."""
+
+    line: LINE_BITS
+    domain: 4
+
+
+class LineBeat(data.Struct):
+    """64 bits of a line; beats come in address order, ``last`` with the eighth. ``error``: the line is not usable."""
+
+    data: 64
+    last: 1
+    error: 1
+
+
+class LinePort(wiring.Signature):
+    """Miss unit to line cipher: whole lines in plaintext, each with its domain.
+
+    ``read``: a stream of requests, answered in order by eight ``beat`` (valid only, no back-pressure). ``write``: a stream of
+    requests, each followed by eight ``wdata`` words in address order. ``write_done`` is high for one cycle when the
+    memory has acknowledged a line, with ``write_error``. A read may overtake an earlier write; the initiator orders
+    equal lines itself.
+    """
+
+    def __init__(self):
+        super().__init__(
+            {
+                "read": Out(stream.Signature(LineRead)),
+                "beat_valid": In(1),
+                "beat": In(LineBeat),
+                "write": Out(stream.Signature(LineRead)),
+                "wdata": Out(stream.Signature(64)),
+                "write_done": In(1),
+                "write_error": In(1),
+            }
+        )
+
+
+class InstructionMissPort(wiring.Signature):
+    """Instruction cache to miss unit.
+
+    ``valid`` is held with ``line`` and ``domain`` until the beat with ``last``; ``rom`` tells that the line lies in the mask ROM. Beats as in ``LinePort``.
+    """
+
+    def __init__(self):
+        super().__init__(
+            {
+                "valid": Out(1),
+                "line": Out(LINE_BITS),
+                "domain": Out(4),
+                "rom": Out(1),
+                "beat_valid": In(1),
+                "beat": In(LineBeat),
+            }
+        )
+
+
+class DomainRow(data.Struct):
+    """One row of the domain table. Row 0 is plain memory. ``base_line``: first physical line of the region."""
+
+    valid: 1
+    algorithm: Algorithm
+    key_slot: 4
+    tag: 32
+    base_line: LINE_BITS
+
+
+class DomainPort(wiring.Signature):
+    """Combinational read of the domain table: ``domain`` out, ``row`` in the same cycle; ``poison`` marks it for one cycle."""
+
+    def __init__(self):
+        super().__init__({"domain": Out(4), "row": In(DomainRow), "poison": Out(1)})

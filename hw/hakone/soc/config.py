@@ -1,0 +1,81 @@
+"""Choices of a system, as a frozen dataclass, and the named presets. Derived numbers stand with their checks.
+
+Sizes are bytes, counts are entries. ``SocConfig.check`` is called by every user; an impossible choice raises
+``ValueError`` that quotes it.
+"""
+
+import dataclasses
+import difflib
+from dataclasses import dataclass
+
+from ..isa.platform import LINE_BYTES, RAM_BYTES, TIMEBASE_HZ
+
+
+@dataclass(frozen=True)
+class SocConfig:
+    """The choices. Every field can be set with ``--set name=value``."""
+
+    icache_bytes: int = 8192  #: instruction cache: 1 to 16 KiB, power of two
+    dcache_bytes: int = 8192  #: data cache: 1 to 16 KiB, power of two
+    cache_ways: int = 2  #: ways of each cache: 1, 2 or 4; a way is at most 4 KiB
+    attribute_entries: int = 16  #: live attribute entries: 1 to 16
+    predictor_entries: int = 64  #: branch target entries: power of two, 16 to 512
+    ram_bytes: int = RAM_BYTES  #: memory behind the AXI4 port: power of two, 64 KiB to 1 GiB
+    clock_hz: int = 50_000_000  #: system clock; multiple of 10 MHz
+    uart_fifo_bytes: int = 16  #: depth of each UART FIFO
+    cipher: bool = True  #: the line cipher works; off only in simulation (control runs)
+    probe: bool = False  #: simulation only: white-box ports for traces and checks
+
+    def check(self) -> "SocConfig":
+        """Return self, or raise ``ValueError`` that quotes the impossible choice."""
+        for name in ("icache_bytes", "dcache_bytes"):
+            size = getattr(self, name)
+            if size & (size - 1) or not 1024 <= size <= 16384:
+                raise ValueError(f"{name} = {size}: a power of two from 1024 to 16384 is needed")
+            if size // self.cache_ways > 4096:
+                raise ValueError(f"{name} = {size} with {self.cache_ways} ways: a way is at most 4096 bytes")
+            if size // self.cache_ways < 2 * LINE_BYTES:
+                raise ValueError(f"{name} = {size} with {self.cache_ways} ways: a way needs at least two lines")
+        if self.cache_ways not in (1, 2, 4):
+            raise ValueError(f"cache_ways = {self.cache_ways}: 1, 2 or 4 are possible")
+        if not 1 <= self.attribute_entries <= 16:
+            raise ValueError(f"attribute_entries = {self.attribute_entries}: 1 to 16 are possible")
+        n = self.predictor_entries
+        if n & (n - 1) or not 16 <= n <= 512:
+            raise ValueError(f"predictor_entries = {n}: a power of two from 16 to 512 is needed")
+        if self.ram_bytes & (self.ram_bytes - 1) or not 1 << 16 <= self.ram_bytes <= 1 << 30:
+            raise ValueError(f"ram_bytes = {self.ram_bytes}: a power of two from 65536 to 1073741824 is needed")
+        if self.clock_hz % TIMEBASE_HZ or self.clock_hz <= 0:
+            raise ValueError(f"clock_hz = {self.clock_hz}: a multiple of {TIMEBASE_HZ} is needed")
+        if not 1 <= self.uart_fifo_bytes <= 64:
+            raise ValueError(f"uart_fifo_bytes = {self.uart_fifo_bytes}: 1 to 64 are possible")
+        return self
+
+    @property
+    def simulation_only(self) -> bool:
+        """True when the configuration must never reach a board."""
+        return self.probe or not self.cipher
+
+
+PRESETS = {
+    "default": SocConfig(),
+    "small": SocConfig(icache_bytes=2048, dcache_bytes=2048, attribute_entries=8, predictor_entries=16),
+    "sim_open_cipher": SocConfig(cipher=False),
+}
+
+
+def set_option(config: SocConfig, name: str, value: str) -> SocConfig:
+    """``config`` with one field changed from text. Raises ``ValueError`` for an unknown name (naming the nearest) or value."""
+    fields = {f.name: f for f in dataclasses.fields(SocConfig)}
+    if name not in fields:
+        near = difflib.get_close_matches(name, fields, 1)
+        raise ValueError(f"{name}: no such configuration key" + (f"; did you mean {near[0]}?" if near else ""))
+    if fields[name].type in (bool, "bool"):
+        words = {"1": True, "true": True, "on": True, "0": False, "false": False, "off": False}
+        if value.lower() not in words:
+            raise ValueError(f"{name} = {value}: true or false is needed")
+        return dataclasses.replace(config, **{name: words[value.lower()]})
+    try:
+        return dataclasses.replace(config, **{name: int(value, 0)})
+    except ValueError:
+        raise ValueError(f"{name} = {value}: a whole number is needed") from None
