@@ -32,7 +32,13 @@ class Axi4(wiring.Signature):
         for channel in ("aw", "ar"):
             members |= {f"{channel}valid": Out(1), f"{channel}ready": In(1)}
             members |= {f"{channel}{name}": Out(width) for name, width in address.items()}
-        members |= {"wvalid": Out(1), "wready": In(1), "wdata": Out(data_bits), "wstrb": Out(data_bits // 8), "wlast": Out(1)}
+        members |= {
+            "wvalid": Out(1),
+            "wready": In(1),
+            "wdata": Out(data_bits),
+            "wstrb": Out(data_bits // 8),
+            "wlast": Out(1),
+        }
         members |= {"bvalid": In(1), "bready": Out(1), "bid": In(id_bits), "bresp": In(Response)}
         members |= {"rvalid": In(1), "rready": Out(1), "rid": In(id_bits), "rdata": In(data_bits)}
         members |= {"rresp": In(Response), "rlast": In(1)}

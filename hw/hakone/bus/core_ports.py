@@ -57,10 +57,11 @@ class LookupPort(wiring.Signature):
 class FetchedInstruction(data.Struct):
     """One instruction at the end of the align stage.
 
-    ``word`` is expanded to 32 bits (an illegal compressed form becomes 0, which is illegal); ``raw`` is what stood
-    in memory (16 bits zero-extended when ``compressed``). With ``fault.valid`` the other fields but ``pc`` and ``fault_pc``
-    are meaningless; ``fault_pc`` is the address of the part that faulted. ``predicted_target`` is valid when
-    ``predicted_taken``. ``domain``, ``key_slot`` and ``owner`` are those of the region it came from (0: plain memory).
+    ``word`` is expanded to 32 bits (an illegal compressed form becomes 0, which is illegal); ``raw`` is what stood in
+    memory (16 bits zero-extended when ``compressed``). With ``fault.valid`` the other fields but ``pc`` and
+    ``fault_pc`` are meaningless; ``fault_pc`` is the address of the part that faulted. ``predicted_target`` is valid
+    when ``predicted_taken``. ``domain``, ``key_slot`` and ``owner`` are those of the region it came from (0: plain
+    memory).
     """
 
     pc: 32
@@ -99,11 +100,11 @@ class BranchUpdate(data.Struct):
 class FetchPort(wiring.Signature):
     """Core to fetch unit.
 
-    ``redirect``: in that cycle everything fetched so far is dropped, and fetching goes on at ``redirect_pc`` under the
-    ``state`` that is valid from the following cycle on. ``flush_start`` (one cycle) begins the invalidation of the instruction
-    cache; ``flush_busy`` is high from the next cycle until it is done, and the core redirects afterwards.
-    ``clear_predictor`` (one cycle) forgets all predictions. ``instruction`` is a stream; its payload is combinational
-    out of the align stage. ``update`` is valid for one cycle with ``update_valid``.
+    ``redirect``: in that cycle everything fetched so far is dropped, and fetching goes on at ``redirect_pc`` under
+    the ``state`` that is valid from the following cycle on. ``flush_start`` (one cycle) begins the invalidation of
+    the instruction cache; ``flush_busy`` is high from the next cycle until it is done, and the core redirects
+    afterwards. ``clear_predictor`` (one cycle) forgets all predictions. ``instruction`` is a stream; its payload is
+    combinational out of the align stage. ``update`` is valid for one cycle with ``update_valid``.
     """
 
     def __init__(self):
@@ -154,12 +155,13 @@ class LoadStorePort(wiring.Signature):
     """Core to load/store unit, which owns the memory stage of memory instructions.
 
     ``issue`` with ``request``: in that cycle the instruction moves from execute to memory (the unit reads its RAMs at
-    the end of the cycle). ``issue`` may only be high while ``busy`` is low. From the next cycle ``busy`` is high as long as the
-    operation has not finished; in the first cycle with ``busy`` low, ``rdata`` (load value, SC status, old value of an
-    AMO) and ``fault`` are valid, and stay so for that cycle only. A hit is not busy at all. A faulted operation has
-    changed nothing. ``fault_addr`` is the address of the part that faulted. ``state`` is constant while an operation is in
-    flight. ``end_reservation`` (one cycle) ends a reservation. ``clean_start`` (one cycle) begins to write back every
-    dirty line; ``clean_busy`` is high from the next cycle until done or until ``clean_abort`` stops it at a line boundary.
+    the end of the cycle). ``issue`` may only be high while ``busy`` is low. From the next cycle ``busy`` is high as
+    long as the operation has not finished; in the first cycle with ``busy`` low, ``rdata`` (load value, SC status,
+    old value of an AMO) and ``fault`` are valid, and stay so for that cycle only. A hit is not busy at all. A faulted
+    operation has changed nothing. ``fault_addr`` is the address of the part that faulted. ``state`` is constant while
+    an operation is in flight. ``end_reservation`` (one cycle) ends a reservation. ``clean_start`` (one cycle) begins
+    to write back every dirty line; ``clean_busy`` is high from the next cycle until done or until ``clean_abort``
+    stops it at a line boundary.
     """
 
     def __init__(self):
@@ -198,10 +200,10 @@ class LineBeat(data.Struct):
 class LinePort(wiring.Signature):
     """Miss unit to line cipher: whole lines in plaintext, each with its domain.
 
-    ``read``: a stream of requests, answered in order by eight ``beat`` (valid only, no back-pressure). ``write``: a stream of
-    requests, each followed by eight ``wdata`` words in address order. ``write_done`` is high for one cycle when the
-    memory has acknowledged a line, with ``write_error``. A read may overtake an earlier write; the initiator orders
-    equal lines itself.
+    ``read``: a stream of requests, answered in order by eight ``beat`` (valid only, no back-pressure). ``write``: a
+    stream of requests, each followed by eight ``wdata`` words in address order. ``write_done`` is high for one cycle
+    when the memory has acknowledged a line, with ``write_error``. A read may overtake an earlier write; the initiator
+    orders equal lines itself.
     """
 
     def __init__(self):
@@ -221,7 +223,8 @@ class LinePort(wiring.Signature):
 class InstructionMissPort(wiring.Signature):
     """Instruction cache to miss unit.
 
-    ``valid`` is held with ``line`` and ``domain`` until the beat with ``last``; ``rom`` tells that the line lies in the mask ROM. Beats as in ``LinePort``.
+    ``valid`` is held with ``line`` and ``domain`` until the beat with ``last``; ``rom`` tells that the line lies in
+    the mask ROM. Beats as in ``LinePort``.
     """
 
     def __init__(self):
@@ -248,7 +251,9 @@ class DomainRow(data.Struct):
 
 
 class DomainPort(wiring.Signature):
-    """Combinational read of the domain table: ``domain`` out, ``row`` in the same cycle; ``poison`` marks it for one cycle."""
+    """Combinational read of the domain table: ``domain`` out, ``row`` in the same cycle; ``poison`` marks it for one
+    cycle.
+    """
 
     def __init__(self):
         super().__init__({"domain": Out(4), "row": In(DomainRow), "poison": Out(1)})

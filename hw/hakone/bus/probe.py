@@ -13,9 +13,9 @@ from ..isa.events import Event
 class RetireRecord(data.Struct):
     """What left the pipeline in this cycle: ``retire`` for a completed instruction, else ``trap`` for a trap taken.
 
-    ``raw`` is as in memory (zero-extended when compressed). ``value`` is what was written to ``rd`` when ``rd_write``. ``cause`` has
-    bit 5 set for interrupts. For a trap, ``pc`` is the address that is saved (the instruction that did not complete).
-    The last four fields tell who ran.
+    ``raw`` is as in memory (zero-extended when compressed). ``value`` is what was written to ``rd`` when
+    ``rd_write``. ``cause`` has bit 5 set for interrupts. For a trap, ``pc`` is the address that is saved (the
+    instruction that did not complete). The last four fields tell who ran.
     """
 
     retire: 1

@@ -1,4 +1,4 @@
-"""Events that the simulation counts, as bit numbers of the probe's ``events`` vector. A stall event is one per cycle."""
+"""Events that the simulation counts: bit numbers of the probe's ``events`` vector. A stall is one event per cycle."""
 
 from amaranth.lib import enum
 

@@ -65,7 +65,9 @@ PRESETS = {
 
 
 def set_option(config: SocConfig, name: str, value: str) -> SocConfig:
-    """``config`` with one field changed from text. Raises ``ValueError`` for an unknown name (naming the nearest) or value."""
+    """``config`` with one field changed from text. Raises ``ValueError`` for an unknown name (naming the nearest) or
+    value.
+    """
     fields = {f.name: f for f in dataclasses.fields(SocConfig)}
     if name not in fields:
         near = difflib.get_close_matches(name, fields, 1)
