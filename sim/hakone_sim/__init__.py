@@ -1,0 +1,1 @@
+"""Simulation of Hakone: golden models, builder, harness, lockstep, campaigns."""

@@ -1,0 +1,1 @@
+"""Golden models, independent of the hardware: they import ``hakone.isa`` at most."""
