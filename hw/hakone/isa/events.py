@@ -25,3 +25,4 @@ class Event(enum.IntEnum, shape=5):
     LINE_DECRYPT = 16  #: one per line - line cipher
     LINE_ENCRYPT = 17  #: one per line - line cipher
     REGION_FAULT = 18  #: trap with cause REGION or MODE - core
+    WFI_WAIT = 19  #: cycle spent in wfi while an enabled interrupt (mie not zero) could end it - core
