@@ -56,7 +56,9 @@ def module_cells(stat: dict) -> dict[str, Counter]:
 
 
 def synthesise(verilog_file: Path, top: str, work: Path) -> dict:
-    """Run ``synth_ecp5`` with the hierarchy kept and return the parsed ``stat``. Raises ``RuntimeError`` with the log's end."""
+    """Run ``synth_ecp5`` with the hierarchy kept and return the parsed ``stat``. Raises ``RuntimeError`` with the
+    log's end.
+    """
     work.mkdir(parents=True, exist_ok=True)
     # YoWASP sees relative paths only, so everything happens in one folder.
     (work / "in.v").write_text(verilog_file.read_text())
