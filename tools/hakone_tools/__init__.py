@@ -1,0 +1,1 @@
+"""The ``hakone`` command and what ``make`` runs: compiler driver, sealing, demonstration, regression."""
