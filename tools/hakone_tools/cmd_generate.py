@@ -69,9 +69,17 @@ def lint(path: Path, top: str) -> list[str]:
 @click.option("--unit", default="hakone", show_default=True, help="module to generate")
 @click.option("-o", "output", help="file to write; standard output without it")
 @click.option("--lint", "check", is_flag=True, help="also check the file with Verilator")
+@click.option("--simulation", is_flag=True, help="allow a configuration whose protections are open to view")
 @click.option("--list", "show", is_flag=True, help="list units, presets and keys")
 def command(
-    preset: str, file: str | None, options: tuple[str, ...], unit: str, output: str | None, check: bool, show: bool
+    preset: str,
+    file: str | None,
+    options: tuple[str, ...],
+    unit: str,
+    output: str | None,
+    check: bool,
+    simulation: bool,
+    show: bool,
 ):
     """Write the Verilog; the same configuration gives the same bytes each time."""
     if show:
@@ -84,6 +92,8 @@ def command(
         return
     try:
         config = load_config(preset, file, options)
+        if config.simulation_only and not simulation:
+            raise ValueError("cipher, probe: a protection is open; for simulation only, say so with --simulation")
         if unit not in verilog.UNITS:
             raise ValueError(f"{unit}: no such unit; `hakone generate --list` names them")
         if check and not output:

@@ -102,7 +102,8 @@ def formats_page() -> str:
     )
     out += "\n### Status in `hxboot`\n\nFour bits for each record, record 0 lowest.\n\n"
     out += table(("code", "name", "meaning"), [(s.value, s.name, status.get(s.name, "")) for s in formats.BootStatus])
-    out += "\n## Tweak of a line\n\n16 bytes, little-endian: line number inside the region (8), region tag (4), zero (4).\n"
+    out += "\n## Tweak of a line\n\n"
+    out += "16 bytes, little-endian: line number inside the region (8), region tag (4), zero (4).\n"
     out += "\n## Counted events\n\n"
     comments = member_comments(events.Event)
     out += table(
