@@ -1,0 +1,70 @@
+"""Domain table: for each domain its cipher, key slot, region tag and the physical line where it begins.
+
+Clock domain ``sync``. A domain is one key with one region tag. All who share it share its row, so that the
+line number inside the region (the tweak) is the same for all: physical line minus ``base_line``.
+"""
+
+from amaranth import Module, Signal
+from amaranth.lib import memory, wiring
+from amaranth.lib.wiring import In, Out
+
+from ..bus.core_ports import DomainPort, DomainRow
+
+DOMAINS = 16  #: rows of the table, row 0 (plain memory) included
+
+
+class DomainTable(wiring.Component):
+    """Sixteen rows; row 0 is plain memory, always valid and fixed.
+
+    A read is combinational. ``install`` writes ``install_row`` to row ``install_domain`` at the end of the cycle and ends a
+    poisoning; row 0 cannot be installed. ``poison`` at any read port (one cycle) marks that port's domain from the next
+    cycle on: its row then reads with ``valid`` low, so that no key serves it any more, and ``poisoned`` tells why. Row 0 cannot
+    be poisoned: what fails in plain memory is a bus error of whoever uses it. Poison and install of one row in one
+    cycle: poison wins. A row that was never installed reads with ``valid`` low. Synchronous reset empties all rows.
+
+    Parameters: ``ports``, 1 to 3 read ports. Members: ``install``, ``install_domain``, ``install_row`` (its ``valid`` is not looked at),
+    ``read`` (array of ``DomainPort``, seen from this side), ``poisoned`` (bit per domain). Holds no key. Errors: ``ValueError``
+    for an impossible number of ports.
+    """
+
+    def __init__(self, ports: int = 3):
+        if not 1 <= ports <= 3:
+            raise ValueError(f"ports = {ports}: 1 to 3 are possible")
+        super().__init__(
+            {
+                "install": In(1),
+                "install_domain": In(range(DOMAINS)),
+                "install_row": In(DomainRow),
+                "read": In(DomainPort()).array(ports),
+                "poisoned": Out(DOMAINS),
+            }
+        )
+
+    def elaborate(self, _platform) -> Module:
+        """A memory for the rows; flops for valid and poisoned, which reset must clear."""
+        m = Module()
+        m.submodules.rows = rows = memory.Memory(shape=DomainRow, depth=DOMAINS, init=[])
+        write = rows.write_port()
+        valid = Signal(DOMAINS)
+        m.d.comb += [
+            write.addr.eq(self.install_domain),
+            write.data.eq(self.install_row),
+            write.en.eq(self.install & (self.install_domain != 0)),
+        ]
+        with m.If(write.en):
+            m.d.sync += [
+                valid.bit_select(self.install_domain, 1).eq(1),
+                self.poisoned.bit_select(self.install_domain, 1).eq(0),
+            ]
+        for port in self.read:
+            row = rows.read_port(domain="comb")
+            usable = (valid & ~self.poisoned).bit_select(port.domain, 1)
+            # Row 0 is never written and the memory begins as zero, which is what plain memory needs but for ``valid``.
+            m.d.comb += [
+                row.addr.eq(port.domain),
+                port.row.eq(row.data),
+                port.row.valid.eq(usable | (port.domain == 0)),
+            ]
+            with m.If(port.poison & (port.domain != 0)):
+                m.d.sync += self.poisoned.bit_select(port.domain, 1).eq(1)
+        return m
