@@ -2,6 +2,7 @@
 
 import pytest
 from amaranth_bench import run, seeded
+
 from hakone.crypto.attributes import AttributeRegisters
 from hakone.isa.formats import Algorithm
 

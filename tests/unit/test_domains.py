@@ -2,6 +2,7 @@
 
 import pytest
 from amaranth_bench import run, seeded
+
 from hakone.crypto.domains import DOMAINS, DomainTable
 from hakone.isa.formats import Algorithm
 

@@ -4,6 +4,7 @@ import pytest
 from amaranth import Module
 from amaranth.lib import wiring
 from amaranth_bench import run, seeded
+
 from hakone.crypto.attributes import AttributeRegisters
 from hakone.crypto.lookup import AttributeLookup
 from hakone.isa.formats import Algorithm

@@ -69,12 +69,13 @@ class AttributeRegisters(wiring.Component):
     """The attribute entries of the chip. No software at any level has a way to read them.
 
     ``install`` takes one entry per cycle into the next free place; it is seen by look-ups from the next cycle on.
-    ``install.ready`` is low, and stays so, when every place is taken: nothing is ever overwritten. ``free`` is the number
-    of places left. Synchronous reset empties all. The caller installs only entries that do not overlap another one of the
-    same context, and none of context 0; the look-up ignores entries of context 0 in any case.
+    ``install.ready`` is low, and stays so, when every place is taken: nothing is ever overwritten. ``free`` is the
+    number of places left. Synchronous reset empties all. The caller installs only entries that do not overlap another
+    one of the same context, and none of context 0; the look-up ignores entries of context 0 in any case.
 
-    Parameters: ``entries``, 1 to 16. Members: ``install`` (stream of ``AttributeEntry``), ``free`` (0 to ``entries``), ``read``
-    (two ``AttributeReadPort``, seen from this side). Errors: ``ValueError`` for an impossible number of entries.
+    Parameters: ``entries``, 1 to 16. Members: ``install`` (stream of ``AttributeEntry``), ``free`` (0 to ``entries``),
+    ``read`` (two ``AttributeReadPort``, seen from this side). Errors: ``ValueError`` for an impossible number of
+    entries.
     """
 
     def __init__(self, entries: int = ENTRIES_MAX):

@@ -16,15 +16,16 @@ DOMAINS = 16  #: rows of the table, row 0 (plain memory) included
 class DomainTable(wiring.Component):
     """Sixteen rows; row 0 is plain memory, always valid and fixed.
 
-    A read is combinational. ``install`` writes ``install_row`` to row ``install_domain`` at the end of the cycle and ends a
-    poisoning; row 0 cannot be installed. ``poison`` at any read port (one cycle) marks that port's domain from the next
-    cycle on: its row then reads with ``valid`` low, so that no key serves it any more, and ``poisoned`` tells why. Row 0 cannot
-    be poisoned: what fails in plain memory is a bus error of whoever uses it. Poison and install of one row in one
-    cycle: poison wins. A row that was never installed reads with ``valid`` low. Synchronous reset empties all rows.
+    A read is combinational. ``install`` writes ``install_row`` to row ``install_domain`` at the end of the cycle and
+    ends a poisoning; row 0 cannot be installed. ``poison`` at any read port (one cycle) marks that port's domain from
+    the next cycle on: its row then reads with ``valid`` low, so that no key serves it any more, and ``poisoned`` tells
+    why. Row 0 cannot be poisoned: what fails in plain memory is a bus error of whoever uses it. Poison and install of
+    one row in one cycle: poison wins. A row that was never installed reads with ``valid`` low. Synchronous reset
+    empties all rows.
 
-    Parameters: ``ports``, 1 to 3 read ports. Members: ``install``, ``install_domain``, ``install_row`` (its ``valid`` is not looked at),
-    ``read`` (array of ``DomainPort``, seen from this side), ``poisoned`` (bit per domain). Holds no key. Errors: ``ValueError``
-    for an impossible number of ports.
+    Parameters: ``ports``, 1 to 3 read ports. Members: ``install``, ``install_domain``, ``install_row`` (its ``valid``
+    is not looked at), ``read`` (array of ``DomainPort``, seen from this side), ``poisoned`` (bit per domain). Holds no
+    key. Errors: ``ValueError`` for an impossible number of ports.
     """
 
     def __init__(self, ports: int = 3):

@@ -19,11 +19,12 @@ class AttributeLookup(wiring.Component):
     """Finds the entry of ``port.context`` whose range holds ``port.line``, in the same cycle.
 
     Every range is compared at once; the number of the one that matches then reads its content from the small memory of
-    the registers, which costs a tenth of a selector over all contents. Entries of one context never overlap, so
-    that at most one matches. Context 0 never matches, whatever the entries say. ``port.match`` is all zero without a hit.
+    the registers, which costs a tenth of a selector over all contents. Entries of one context never overlap, so that at
+    most one matches. Context 0 never matches, whatever the entries say. ``port.match`` is all zero without a hit.
 
-    Parameters: ``entries``, 1 to 16, as in the registers. Members: ``port`` (``LookupPort``, seen from this side), ``registers``
-    (``AttributeReadPort``). It tells no rights apart: the fetch unit and the load/store unit judge ``flags``, ``owner`` and ``key_slot``.
+    Parameters: ``entries``, 1 to 16, as in the registers. Members: ``port`` (``LookupPort``, seen from this side),
+    ``registers`` (``AttributeReadPort``). It tells no rights apart: the fetch unit and the load/store unit judge
+    ``flags``, ``owner`` and ``key_slot``.
     """
 
     def __init__(self, entries: int = 16):

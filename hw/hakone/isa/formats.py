@@ -39,6 +39,11 @@ class RegionFlag(enum.IntFlag, shape=8):
     ANY_OWNER = 1 << 5  #: usable by code of any owner id
 
 
+#: Flags that a protected region may carry, and those of a window (algorithm ``NONE``). AUTOMATIC does not exist yet.
+REGION_FLAGS = RegionFlag.READ | RegionFlag.WRITE | RegionFlag.EXECUTE | RegionFlag.PLAIN_ACCESS | RegionFlag.ANY_OWNER
+WINDOW_FLAGS = RegionFlag.READ | RegionFlag.WRITE
+
+
 class BootStatus(enum.Enum, shape=4):
     """Why the hardware took or refused a boot record; four bits each in ``hxboot``."""
 
@@ -53,6 +58,8 @@ class BootStatus(enum.Enum, shape=4):
     BAD_CONTEXTS = 8
     BAD_FLAGS = 9
     BAD_KEY_SIZE = 10
+    NO_ROOM = 11  #: more entries than there are places left
+    TAG_REUSED = 12  #: key and tag of an earlier record, at another start
 
 
 BOOT_RECORDS = 4
@@ -93,6 +100,11 @@ class BootRecord:
             return f"contexts {sorted(self.contexts)}: numbers 1 to 14 are possible"
         if self.algorithm not in KEY_BYTES:
             return f"algorithm {self.algorithm.name}: not available in this version"
+        wrong = int(self.flags) & ~int(WINDOW_FLAGS if self.algorithm == Algorithm.NONE else REGION_FLAGS)
+        if wrong:
+            return (
+                f"flags {wrong:#04x}: not possible for a {'window' if self.algorithm == Algorithm.NONE else 'region'}"
+            )
         if self.start % LINE_BYTES or self.bytes % LINE_BYTES:
             return f"start {self.start:#x}, {self.bytes:#x} bytes: both must be multiples of {LINE_BYTES}"
         if self.bytes <= 0 or self.start + self.bytes > 1 << 32:
@@ -128,6 +140,9 @@ def pack_fuses(records: list[BootRecord]) -> bytes:
         for j, b in enumerate(records[:i]):
             if a.contexts & b.contexts and a.start < b.start + b.bytes and b.start < a.start + a.bytes:
                 raise ValueError(f"boot records {j} and {i} overlap at {max(a.start, b.start):#x}")
+            protected = Algorithm.NONE not in (a.algorithm, b.algorithm)
+            if protected and (a.algorithm, a.key, a.tag) == (b.algorithm, b.key, b.tag) and a.start != b.start:
+                raise ValueError(f"boot records {j} and {i} have one key and tag {a.tag:#x}, but not one start")
     image = struct.pack("<4I", FUSE_MAGIC, VERSION, len(records), 0)
     image += b"".join(r.pack() for r in records)
     return image.ljust(FUSE_WORDS * 4, b"\0")
