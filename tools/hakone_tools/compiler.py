@@ -1,0 +1,206 @@
+"""Compiling bare-metal C and assembly: the one place that knows compilers and their flags.
+
+The compiler is clang out of the ``ziglang`` package; ``HAKONE_CC`` names another one, for example
+``HAKONE_CC=riscv64-unknown-elf-gcc``. Start-up, library and linker scripts come from ``firmware/``. Flags and their
+reasons:
+
+* ``+relax``: without it every call stays a pair of instructions;
+* ``-fno-sanitize=undefined`` and an explicit ``-O`` level: ``zig cc`` otherwise inserts checks whose run-time part is missing;
+* ``-g``: ``zig cc`` strips symbols otherwise.
+"""
+
+import hashlib
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .errors import ToolError
+from .paths import BUILD, FIRMWARE
+
+ISA = "rv32imac_zicsr_zifencei"
+_ZIG_TARGET = ("-target", "riscv32-freestanding-none", "-mcpu=generic_rv32+m+a+c+relax+zicsr+zifencei")
+_COMMON = ("-g", "-ffreestanding", "-fno-pic", "-ffunction-sections", "-fdata-sections", "-Wall")
+#: Unwind tables would stand in plain memory and tell where protected functions begin and end.
+_NO_TABLES = ("-fno-asynchronous-unwind-tables", "-fno-unwind-tables")
+_INCLUDES = (f"-I{FIRMWARE / 'include'}",)
+#: How our own C is compiled. String functions must not be turned into calls of themselves, the monitor may call nothing.
+_OWN_C = ("-std=c11", "-Wextra", "-Werror", "-fno-builtin", "-O2")
+SOURCE_SUFFIXES = (".c", ".S", ".s", ".o", ".a")
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a program wants. ``optimise`` is the text after ``-O``; sizes are in bytes, None for the linker script's own."""
+
+    optimise: str = "2"
+    defines: tuple[str, ...] = ()
+    includes: tuple[str, ...] = ()
+    flags: tuple[str, ...] = ()  #: passed to compiler and linker as they are
+    linker_script: str | None = None
+    startup: bool = True
+    sealed: bool = False
+    heap_bytes: int | None = None
+    stack_bytes: int | None = None
+
+
+@dataclass
+class Compiler:
+    """A compiler driver: its command, the flags that make it one for this machine, and what it needs to link."""
+
+    command: list[str]
+    target: tuple[str, ...]
+    link_flags: tuple[str, ...] = ()
+    own_flags: tuple[str, ...] = ()  #: for our library and monitor only
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def run(self, arguments: Sequence[str], folder: Path | None = None) -> subprocess.CompletedProcess:
+        """Run it, in ``folder`` when one is given; what it printed is in ``stdout``."""
+        return subprocess.run(
+            [*self.command, *self.target, *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            cwd=folder,
+            env={**os.environ, **self.environment},
+        )
+
+
+def find_compiler() -> Compiler:
+    """The compiler named by ``HAKONE_CC``, else the one of ``ziglang``. Raises ``ToolError`` when it cannot be run."""
+    named = shlex.split(os.environ.get("HAKONE_CC", ""))
+    if not named:
+        cache = {f"ZIG_{kind}_CACHE_DIR": str(BUILD / "cache" / "zig") for kind in ("GLOBAL", "LOCAL")}
+        command = [sys.executable, "-m", "ziglang", "cc"]
+        return Compiler(command, (*_ZIG_TARGET, "-fno-sanitize=undefined"), ("-lcompiler_rt",), environment=cache)
+    if not shutil.which(named[0]):
+        raise ToolError("HAKONE_CC", f"{named[0]} is not a program", "name a gcc or clang for riscv32, or unset it")
+    about = subprocess.run([*named, "--version"], capture_output=True, text=True).stdout
+    if "clang" in about:
+        return Compiler(named, ("--target=riscv32-unknown-elf", f"-march={ISA}", "-mabi=ilp32", "-fuse-ld=lld"))
+    # gcc finds its libgcc by the base letters only, and linking assembles nothing.
+    link = ("-march=rv32imac", "-lgcc")
+    # gcc turns the loop inside memset into a call of memset, -fno-builtin or not.
+    return Compiler(named, (f"-march={ISA}", "-mabi=ilp32"), link, ("-fno-tree-loop-distribute-patterns",))
+
+
+def _own_flags(compiler: Compiler) -> tuple[str, ...]:
+    """Flags for library, start-up and monitor."""
+    return (*_OWN_C, *compiler.own_flags)
+
+
+def _object(compiler: Compiler, source: Path, target: Path, flags: Sequence[str]) -> str:
+    """Compile one file; the compiler's messages. Raises ``ToolError`` after printing them when it fails."""
+    done = compiler.run(["-c", *_COMMON, *_NO_TABLES, *flags, *_INCLUDES, str(source), "-o", str(target)])
+    if done.returncode:
+        sys.stderr.write(done.stdout)
+        raise ToolError(source, "does not compile", "see the messages above")
+    return done.stdout
+
+
+def _objects(compiler: Compiler, sources: Sequence[Path], folder: Path, flags: Sequence[str]) -> list[Path]:
+    """Compile files at the same time into ``folder``; objects come in the order of the sources, messages are shown."""
+    folder.mkdir(parents=True, exist_ok=True)
+    targets = [s if s.suffix in (".o", ".a") else folder / f"{n:02}_{s.stem}.o" for n, s in enumerate(sources)]
+    jobs = [(s, t) for s, t in zip(sources, targets, strict=True) if s != t]
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        for messages in pool.map(lambda job: _object(compiler, *job, flags), jobs):
+            sys.stderr.write(messages)
+    return targets
+
+
+def _library_sources(sealed: bool) -> list[Path]:
+    """C and assembly of the library for one kind of program, start-up excepted."""
+    other = {"exit_plain.c", "trap.S", "trap.c"} if sealed else {"exit_sealed.c"}
+    every = sorted((FIRMWARE / "lib").glob("*.[cS]"))
+    return [s for s in every if s.name not in other and not s.name.startswith("crt0")]
+
+
+def _library(compiler: Compiler, sealed: bool) -> Path:
+    """Our library as an archive, built once per compiler and sources: a program's own function of the same name wins."""
+    sources = _library_sources(sealed)
+    headers = sorted((FIRMWARE / "include").rglob("*.h"))
+    key = hashlib.sha256(repr([compiler.command, compiler.target, _COMMON, _NO_TABLES, _own_flags(compiler)]).encode())
+    for path in (*sources, *headers):
+        key.update(path.name.encode() + b"\0" + path.read_bytes())
+    archive = BUILD / "cache" / "firmware" / key.hexdigest()[:16] / "libhakone.a"
+    if archive.exists():
+        return archive
+    archive.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=archive.parent) as scratch:
+        objects = _objects(compiler, sources, Path(scratch), _own_flags(compiler))
+        fresh = Path(scratch) / "libhakone.a"
+        command = [sys.executable, "-m", "ziglang", "ar", "rcs", str(fresh), *map(str, objects)]
+        subprocess.run(command, check=True)
+        fresh.replace(archive)
+    return archive
+
+
+def _check(sources: Sequence[str], output: str, options: Options) -> None:
+    """Refuse what cannot work before anything is compiled."""
+    scripts = [options.linker_script] if options.linker_script else []
+    for name in (*sources, *scripts):
+        if not Path(name).is_file():
+            raise ToolError(name, "no such file", "name a file that exists")
+        if name in sources and Path(name).suffix not in SOURCE_SUFFIXES:
+            raise ToolError(name, "is neither C nor assembly", f"files end in {', '.join(SOURCE_SUFFIXES)}")
+    folder = Path(output).resolve().parent
+    if Path(output).is_dir():
+        raise ToolError(output, "is a folder", "name a file with -o")
+    if not folder.is_dir():
+        raise ToolError(output, f"the folder {folder} does not exist", "make it first")
+    if not os.access(Path(output) if Path(output).exists() else folder, os.W_OK):
+        raise ToolError(output, "cannot be written", "name a file that can be written with -o")
+
+
+def compile_program(sources: Sequence[str], output: str, options: Options | None = None) -> None:
+    """Compile and link ``sources`` into the ELF file ``output``, which appears only when all went well.
+
+    With ``sealed`` the program is linked for ``hakone seal``, with the monitor that starts it. Compiler messages go to
+    standard error. Raises ``ToolError`` for bad input and when a source does not compile or link.
+    """
+    options = options or Options()
+    _check(sources, output, options)
+    compiler = find_compiler()
+    kind = "sealed" if options.sealed else "plain"
+    script = Path(options.linker_script or FIRMWARE / "lib" / f"{kind}.ld").resolve()
+    # zig cc takes no search path for INCLUDE: ours are found because the linker runs where the generated constants are.
+    place = None if options.linker_script else FIRMWARE / "include" / "gen"
+    flags = [f"-O{options.optimise}", *(f"-D{d}" for d in options.defines), *(f"-I{i}" for i in options.includes)]
+    sizes = {"HEAP_BYTES": options.heap_bytes, "STACK_BYTES": options.stack_bytes}
+    with tempfile.TemporaryDirectory(prefix="hakone-cc-") as scratch:
+        folder = Path(scratch)
+        objects = _objects(compiler, [Path(s) for s in sources], folder / "program", [*flags, *options.flags])
+        if options.startup:
+            start = FIRMWARE / "lib" / ("crt0_sealed.S" if options.sealed else "crt0.S")
+            objects += _objects(compiler, [start], folder / "startup", _own_flags(compiler))
+        if options.startup and options.sealed:
+            monitor = sorted((FIRMWARE / "monitor").glob("*.[cS]"))
+            objects += _objects(compiler, monitor, folder / "monitor", _own_flags(compiler))
+        linked = folder / "program.elf"
+        link = [
+            f"-O{options.optimise}",
+            "-g",
+            "-nostdlib",
+            "-static",
+            *options.flags,
+            *(str(o.resolve()) for o in objects),
+        ]
+        link += [str(_library(compiler, options.sealed)), *compiler.link_flags, "-T", str(script)]
+        link += ["-Wl,--gc-sections", "-o", str(linked)]
+        link += [f"-Wl,--defsym={name}={size}" for name, size in sizes.items() if size is not None]
+        done = compiler.run(link, place)
+        sys.stderr.write(done.stdout)
+        if done.returncode:
+            raise ToolError(output, "does not link", "see the messages above")
+        try:
+            shutil.copyfile(linked, output)
+        except OSError as e:
+            raise ToolError(output, f"cannot be written: {e.strerror}", "name another file with -o") from None
