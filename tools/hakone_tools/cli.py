@@ -1,7 +1,7 @@
 """The ``hakone`` command: one verb per module, loaded when it is asked for, and one form for every error.
 
-An error is exactly one line on standard error, ``hakone <verb>: <file or key>: <what is wrong>; <what to do>``, with exit status 2
-and no traceback. Set ``HAKONE_TRACEBACK=1`` to see where an unforeseen error came from.
+An error is exactly one line on standard error, ``hakone <verb>: <file or key>: <what is wrong>; <what to do>``, with
+exit status 2 and no traceback. Set ``HAKONE_TRACEBACK=1`` to see where an unforeseen error came from.
 """
 
 import difflib

@@ -5,7 +5,8 @@ The compiler is clang out of the ``ziglang`` package; ``HAKONE_CC`` names anothe
 reasons:
 
 * ``+relax``: without it every call stays a pair of instructions;
-* ``-fno-sanitize=undefined`` and an explicit ``-O`` level: ``zig cc`` otherwise inserts checks whose run-time part is missing;
+* ``-fno-sanitize=undefined`` and an explicit ``-O`` level: ``zig cc`` otherwise inserts checks whose run-time
+  part is missing;
 * ``-g``: ``zig cc`` strips symbols otherwise.
 """
 
@@ -30,14 +31,14 @@ _COMMON = ("-g", "-ffreestanding", "-fno-pic", "-ffunction-sections", "-fdata-se
 #: Unwind tables would stand in plain memory and tell where protected functions begin and end.
 _NO_TABLES = ("-fno-asynchronous-unwind-tables", "-fno-unwind-tables")
 _INCLUDES = (f"-I{FIRMWARE / 'include'}",)
-#: How our own C is compiled. String functions must not be turned into calls of themselves, the monitor may call nothing.
+#: How our own C is compiled. No built-ins: memset must not call itself, the monitor may call nothing.
 _OWN_C = ("-std=c11", "-Wextra", "-Werror", "-fno-builtin", "-O2")
 SOURCE_SUFFIXES = (".c", ".S", ".s", ".o", ".a")
 
 
 @dataclass(frozen=True)
 class Options:
-    """What a program wants. ``optimise`` is the text after ``-O``; sizes are in bytes, None for the linker script's own."""
+    """What a program wants. ``optimise`` is the text after ``-O``; sizes are in bytes, None for the script's own."""
 
     optimise: str = "2"
     defines: tuple[str, ...] = ()
@@ -124,7 +125,7 @@ def _library_sources(sealed: bool) -> list[Path]:
 
 
 def _library(compiler: Compiler, sealed: bool) -> Path:
-    """Our library as an archive, built once per compiler and sources: a program's own function of the same name wins."""
+    """Our library as an archive, built once per compiler and sources. A program's function of the same name wins."""
     sources = _library_sources(sealed)
     headers = sorted((FIRMWARE / "include").rglob("*.h"))
     key = hashlib.sha256(repr([compiler.command, compiler.target, _COMMON, _NO_TABLES, _own_flags(compiler)]).encode())
