@@ -1,0 +1,264 @@
+"""Builds the simulation model: Verilog in, one executable out, once for each distinct input.
+
+``build/sim/<hash>/model`` is keyed by the Verilog text, the C++ sources, the options and the versions of the tools.
+Building happens in a temporary folder that is renamed when it is complete, under a lock file, so that two processes which
+ask for the same model build it once. What does not depend on the Verilog (Verilator's runtime, the harness) is an archive
+of its own, keyed the same way, and compiled once for all models.
+"""
+
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+from hakone.bus.probe import Probe, RetireRecord, StoreRecord
+from hakone.isa.events import Event
+
+from . import toolchain
+
+ROOT = Path(__file__).resolve().parents[2]
+CPP = Path(__file__).resolve().parent / "cpp"
+BUILDS = ROOT / "build" / "sim"
+
+#: The one place where Verilator's warnings are waived for simulation: all of its lint classes, which `make verilog`
+#: checks by itself with a short list of exceptions, and unknown pragmas of no meaning here. Errors stay errors.
+WAIVED = ("-Wno-fatal", "-Wno-lint", "-Wno-style")
+VERILATOR_OPTIONS = (
+    *(
+        "--cc",
+        "--prefix",
+        "Vhakone",
+        "--top-module",
+        "hakone",
+        "--vpi",
+        "-O3",
+        "--x-assign",
+        "fast",
+        "--x-initial",
+        "fast",
+    ),
+    *(
+        "--noassert",
+        "--timescale-override",
+        "1ps/1ps",
+        "--output-split",
+        "12000",
+        "--output-split-cfuncs",
+        "4000",
+        *WAIVED,
+    ),
+)
+FAST = "-O2"
+SLOW = "-O0"
+#: Code that runs once (constructors, initial values, scopes for VPI); Verilator marks it by the file's name.
+SLOW_MARKS = ("__Slow", "__Syms", "__ConstPool")
+RUNTIME_SOURCES = ("verilated.cpp", "verilated_vpi.cpp", "verilated_threads.cpp")
+RUNTIME_TRACE_SOURCES = ("verilated_vcd_c.cpp",)
+MODEL_SOURCES = ("main.cpp",)
+SIDE_FILES = ("hakone_bench.v", "model.vlt")
+JOBS = min(os.cpu_count() or 1, 8)
+
+
+class BuildError(RuntimeError):
+    """A compiler or Verilator failed. The text ends with what it printed."""
+
+
+def probe_layout() -> str:
+    """A C++ header with the places of the probe's fields and the names of the events, from the live description."""
+    lines = ["// Written by hakone_sim.builder from hakone.bus.probe and hakone.isa.events.", "#pragma once"]
+    lines += ['#include "support.h"', "namespace hakone::layout {"]
+    for prefix, record in (("RETIRE", RetireRecord), ("STORE", StoreRecord)):
+        for name, f in record.as_shape():
+            lines.append(f"constexpr Field {prefix}_{name.upper()}{{{f.offset}, {f.width}}};")
+    events = Probe().members["events"].shape
+    names = {e.value: e.name.lower() for e in Event}
+    lines.append(f"constexpr unsigned EVENTS = {events};")
+    lines.append(f"constexpr unsigned EVENT_WFI_WAIT = {Event.WFI_WAIT.value};")
+    text = ", ".join(f'"{names.get(n, f"event{n}")}"' for n in range(int(events)))
+    lines += [f"constexpr const char* EVENT_NAMES[] = {{{text}}};", "}  // namespace hakone::layout", ""]
+    return "\n".join(lines)
+
+
+def _digest(*parts: str | bytes) -> str:
+    digest = hashlib.sha256()
+    for part in parts:
+        data = part.encode() if isinstance(part, str) else part
+        digest.update(len(data).to_bytes(8, "little") + data)
+    return digest.hexdigest()[:20]
+
+
+def _sources() -> list[Path]:
+    return sorted(p for p in CPP.iterdir() if p.suffix in (".cpp", ".h", ".v", ".vlt"))
+
+
+@contextmanager
+def _progress(what: str) -> Iterator[Callable[[str], None]]:
+    """A line on the terminal that appears when the work takes over two seconds; yields a function that changes its text."""
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    start = time.monotonic()
+    if not console.is_terminal:
+        yield lambda text: None
+        if time.monotonic() - start > 2:
+            console.print(f"{what}: {time.monotonic() - start:.0f} s", highlight=False, soft_wrap=True)
+        return
+    import threading
+
+    state = {"text": "", "shown": False}
+    status = console.status(what)
+    ended = threading.Event()
+
+    def show() -> None:
+        if not ended.wait(2):
+            state["shown"] = True
+            status.start()
+            while not ended.wait(0.5):
+                status.update(f"{what} {state['text']} ({time.monotonic() - start:.0f} s)")
+
+    thread = threading.Thread(target=show, daemon=True)
+    thread.start()
+    try:
+        yield lambda text: state.update(text=text)
+    finally:
+        ended.set()
+        thread.join()
+        if state["shown"]:
+            status.stop()
+            console.print(f"{what}: {time.monotonic() - start:.0f} s", highlight=False)
+
+
+def _run(command: list[str], folder: Path, what: str) -> None:
+    done = subprocess.run(command, cwd=folder, env=toolchain.find().environment(), capture_output=True, text=True)
+    if done.returncode:
+        raise BuildError(f"{what} failed with status {done.returncode}:\n{(done.stdout + done.stderr)[-4000:]}")
+
+
+def _compile_all(jobs: list[tuple[list[str], str]], folder: Path, tell: Callable[[str], None]) -> None:
+    """Run compiler commands, as many at once as there are cores."""
+    done = 0
+    with ThreadPoolExecutor(JOBS) as pool:
+        futures = [pool.submit(_run, command, folder, what) for command, what in jobs]
+        try:
+            for future in futures:
+                future.result()
+                done += 1
+                tell(f"{done} of {len(jobs)} files")
+        except BuildError:
+            for future in futures:
+                future.cancel()
+            raise
+
+
+def _compiler(waves: bool) -> list[str]:
+    """Start of every C++ command. The definitions are those that Verilator's own makefile gives."""
+    tools = toolchain.find()
+    root = tools.verilator_root / "include"
+    return [
+        *([tools.ccache] if tools.ccache else []),
+        *(tools.compiler, "-std=c++17", "-fPIC", "-pipe", "-w", f"-I{root}", f"-I{root / 'vltstd'}", "-I."),
+        *("-DVERILATOR=1", "-DVM_COVERAGE=0", "-DVM_SC=0", "-DVM_TIMING=0", "-DVM_TRACE_FST=0", "-DVM_TRACE_SAIF=0"),
+        *(f"-DVM_TRACE={int(waves)}", f"-DVM_TRACE_VCD={int(waves)}"),
+    ]
+
+
+def _once(target: Path, what: str, make: Callable[[Path, Callable[[str], None]], None]) -> Path:
+    """``target``, a folder, made by ``make(temporary folder, tell)`` unless it exists. One process builds, others wait."""
+    if target.exists():
+        return target
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with _progress(what) as tell, (target.parent / f"{target.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not target.exists():
+            part = Path(tempfile.mkdtemp(prefix=f"{target.name}.part-", dir=target.parent))
+            try:
+                make(part, tell)
+                part.rename(target)
+            finally:
+                shutil.rmtree(part, ignore_errors=True)
+    return target
+
+
+def runtime(waves: bool = False) -> Path:
+    """Folder with ``libruntime.a``: Verilator's runtime and the harness, for all models."""
+    tools = toolchain.find()
+    layout = probe_layout()
+    own = [p for p in _sources() if p.suffix in (".cpp", ".h") and p.name not in MODEL_SOURCES]
+    key = _digest(tools.versions, str(waves), FAST, layout, *(p.name.encode() + p.read_bytes() for p in own))
+
+    def make(folder: Path, tell: Callable[[str], None]) -> None:
+        for path in own:
+            shutil.copy(path, folder)
+        (folder / "probe_layout.h").write_text(layout)
+        include = tools.verilator_root / "include"
+        sources = [include / n for n in RUNTIME_SOURCES + (RUNTIME_TRACE_SOURCES if waves else ())]
+        sources += [Path(p.name) for p in own if p.suffix == ".cpp"]
+        jobs = [([*_compiler(waves), FAST, "-c", str(s), "-o", f"{s.stem}.o"], s.name) for s in sources]
+        _compile_all(jobs, folder, tell)
+        _run([tools.archiver, "rcs", "libruntime.a", *(f"{s.stem}.o" for s in sources)], folder, "ar")
+        for s in sources:
+            (folder / f"{s.stem}.o").unlink()
+
+    return _once(BUILDS / f"runtime-{key}", "compiling the simulation's runtime", make)
+
+
+def build(verilog: Path | str, waves: bool = False) -> Path:
+    """The executable that simulates ``verilog`` (a file, or its text), with the top level ``hakone`` and its probe.
+
+    ``waves`` builds a slower model that can write waveforms. Raises ``BuildError`` or ``toolchain.MissingTool``.
+    """
+    text = verilog.read_text() if isinstance(verilog, Path) else verilog
+    tools = toolchain.find()
+    archive = runtime(waves)
+    side = [CPP / n for n in (*SIDE_FILES, *MODEL_SOURCES)]
+    options = (*VERILATOR_OPTIONS, *(("--trace-vcd", "--trace-structs") if waves else ()))
+    key = _digest(text, tools.versions, archive.name, FAST, SLOW, *options, *(p.read_bytes() for p in side))
+
+    def make(folder: Path, tell: Callable[[str], None]) -> None:
+        (folder / "hakone.v").write_text(text)
+        for path in side:
+            shutil.copy(path, folder)
+        tell("Verilator")
+        _run(
+            [*tools.verilator, *options, "--Mdir", ".", "model.vlt", "hakone.v", "hakone_bench.v"], folder, "Verilator"
+        )
+        compiler = [*_compiler(waves), f"-I{archive}"]
+        sources = sorted(folder.glob("*.cpp"), key=lambda p: -p.stat().st_size)
+        jobs = []
+        for s in sources:
+            level = SLOW if any(mark in s.name for mark in SLOW_MARKS) else FAST
+            jobs.append(([*compiler, level, "-c", s.name, "-o", f"{s.stem}.o"], s.name))
+        _compile_all(jobs, folder, tell)
+        tell("linking")
+        # Exported symbols: cocotb's library, loaded at run time, calls the VPI functions that stand in the program.
+        link = [tools.compiler, "-o", "model", *(f"{s.stem}.o" for s in sources), str(archive / "libruntime.a")]
+        _run([*link, "-rdynamic", "-ldl", "-pthread"], folder, "linking")
+        for path in folder.iterdir():
+            if path.name not in ("model", "hakone.v"):
+                path.unlink() if path.is_file() else shutil.rmtree(path)
+
+    return _once(BUILDS / key, "building the simulation model", make) / "model"
+
+
+def model(config, waves: bool = False) -> Path:
+    """The executable for a ``SocConfig``; its probe is switched on. Generates the Verilog when a hardware source has changed."""
+    import dataclasses
+
+    from hakone.gen import verilog
+
+    config = dataclasses.replace(config, probe=True)
+    with _progress("generating Verilog"):
+        path = verilog.generate_cached(config, ROOT / "build" / "verilog" / "cache")
+    return build(path, waves)
+
+
+if __name__ == "__main__":
+    print(build(Path(sys.argv[1]), waves="--waves" in sys.argv))

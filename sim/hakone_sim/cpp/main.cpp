@@ -1,0 +1,200 @@
+// The clock loop: the only file that knows the generated model. A cycle is: evaluate with the clock low and this
+// cycle's inputs, sample, step the harness, evaluate the rising edge, drive the next inputs.
+#include <csignal>
+#include <cstdlib>
+
+#include "Vhakone.h"
+#include "session.h"
+#include "verilated.h"
+#if VM_TRACE
+#include "verilated_vcd_c.h"
+#endif
+
+#define AXI(name) top->axi___05F##name
+
+namespace {
+
+using hakone::session;
+
+Vhakone* top;
+hakone::Outputs out;
+hakone::Inputs in;
+uint64_t time_base = 0;  // picoseconds at which the present run began
+volatile std::sig_atomic_t interrupted = 0;
+
+#if VM_TRACE
+VerilatedVcdC* wave = nullptr;
+
+void dump(uint64_t at) {
+    const hakone::Harness& h = *session.harness();
+    const hakone::Options& o = h.options();
+    if (wave && h.cycle() >= o.wave_from && h.cycle() - o.wave_from < o.wave_cycles) wave->dump(at);
+}
+#else
+void dump(uint64_t) {}
+#endif
+
+void settle() { top->eval(); }
+
+void drive() {
+    AXI(awready) = in.axi.awready;
+    AXI(wready) = in.axi.wready;
+    AXI(bvalid) = in.axi.bvalid;
+    AXI(bid) = in.axi.bid;
+    AXI(bresp) = in.axi.bresp;
+    AXI(arready) = in.axi.arready;
+    AXI(rvalid) = in.axi.rvalid;
+    AXI(rid) = in.axi.rid;
+    AXI(rdata) = in.axi.rdata;
+    AXI(rresp) = in.axi.rresp;
+    AXI(rlast) = in.axi.rlast;
+    top->fuse_data = in.fuse_data;
+    top->uart_tx___05Fready = in.uart_tx_ready;
+    top->uart_rx___05Fvalid = in.uart_rx_valid;
+    top->uart_rx___05Fpayload = in.uart_rx_payload;
+}
+
+void sample() {
+    hakone::AxiManager& m = out.axi;
+    m.awvalid = AXI(awvalid);
+    m.wvalid = AXI(wvalid);
+    m.arvalid = AXI(arvalid);
+    m.bready = AXI(bready);
+    m.rready = AXI(rready);
+    if (m.awvalid) m.awid = AXI(awid), m.awaddr = AXI(awaddr), m.awlen = AXI(awlen), m.awsize = AXI(awsize), m.awburst = AXI(awburst);
+    if (m.wvalid) m.wdata = AXI(wdata), m.wstrb = AXI(wstrb), m.wlast = AXI(wlast);
+    if (m.arvalid) m.arid = AXI(arid), m.araddr = AXI(araddr), m.arlen = AXI(arlen), m.arsize = AXI(arsize), m.arburst = AXI(arburst);
+    out.uart_tx_valid = top->uart_tx___05Fvalid;
+    out.uart_tx_payload = top->uart_tx___05Fpayload;
+    out.uart_rx_ready = top->uart_rx___05Fready;
+    out.fuse_addr = top->fuse_addr;
+    out.finish_valid = top->finish_valid;
+    out.finish_code = top->finish_code;
+    out.finish_reset = top->finish_reset;
+    out.halted = top->halted;
+    out.events = top->probe___05Fevents;
+}
+
+/// A rising edge; the inputs of the cycle before it are still driven.
+void rise(uint64_t at, uint64_t period) {
+    dump(at);
+    top->clk = 1;
+    top->eval();
+    dump(at + period / 2);
+    drive();
+    top->clk = 0;
+    top->eval();
+}
+
+void reset() {
+    in = session.harness()->reset_inputs();
+    top->rst = 1;
+    top->clk = 0;
+    drive();
+    top->eval();
+    for (unsigned i = 0; i < hakone::Harness::RESET_CYCLES; i++) {
+        top->clk = 1;
+        top->eval();
+        top->clk = 0;
+        top->eval();
+    }
+    top->rst = 0;
+    top->eval();
+    out.retire = top->probe___05Fretire.data();
+    out.store = top->probe___05Fstore.data();
+#if VM_TRACE
+    if (!session.harness()->options().wave.empty() && !wave) {
+        wave = new VerilatedVcdC;
+        top->trace(wave, 99);
+        wave->open(session.harness()->options().wave.c_str());
+    }
+#endif
+}
+
+uint64_t now() {
+    hakone::Harness* h = session.harness();
+    return h ? time_base + h->cycle() * h->options().period_ps : time_base;
+}
+
+/// Run until the run has ended or something waits.
+void run() {
+    hakone::Harness& h = *session.harness();
+    const uint64_t period = h.options().period_ps;
+    const bool timed = !h.options().wave.empty();
+    h.clear_attention();
+    while (!h.attention() && !interrupted) {
+        const uint64_t at = timed ? now() : 0;
+        sample();
+        h.step(out, in);
+        rise(at, period);
+    }
+    if (interrupted) h.end(130, "interrupted", "stopped from the keyboard");
+}
+
+/// Tests and model take turns: the model runs until a notice or a timer is due, then the tests run.
+void run_with_tests() {
+    uint64_t idle_time = 0;
+    while (!session.stop_requested()) {
+        const uint64_t deadline = session.next_deadline();
+        if (session.running()) {
+            hakone::Harness& h = *session.harness();
+            const uint64_t period = h.options().period_ps;
+            if (deadline != UINT64_MAX) h.wake_at(deadline <= time_base ? 0 : (deadline - time_base + period - 1) / period);
+            run();
+            if (h.ended()) h.notify(hakone::Notice::FINISHED, 0, static_cast<uint32_t>(h.finish()));
+            idle_time = now();
+        } else if (deadline != UINT64_MAX) {
+            idle_time = deadline;
+        } else {
+            return;  // nothing will ever happen again
+        }
+        session.serve(idle_time, settle);
+        if (session.take_start()) {
+            time_base = idle_time;
+            reset();
+        }
+    }
+}
+
+int report() {
+    hakone::Harness& h = *session.harness();
+    const int status = h.finish();
+#if VM_TRACE
+    if (wave) wave->close();
+#endif
+    return status;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    Verilated::commandArgs(argc, argv);
+    top = new Vhakone("");  // kept until the end of the process: VPI handles point into it
+#if VM_TRACE
+    Verilated::traceEverOn(true);
+#endif
+    int status = 0;
+    try {
+        if (const char* library = getenv("HAKONE_COCOTB_VPI")) {
+            top->eval();
+            session.load_cocotb(library);
+            run_with_tests();
+            session.close();
+        } else {
+            session.start({argv + 1, argv + argc});
+            reset();
+            std::signal(SIGINT, [](int) { interrupted = 1; });
+            while (session.running()) {
+                run();
+                session.harness()->notices().clear();
+            }
+            status = report();
+        }
+    } catch (const hakone::BadInput& e) {
+        fprintf(stderr, "%s\n", e.what());
+        status = 2;
+    }
+    top->final();
+    fflush(nullptr);
+    _Exit(status);
+}
