@@ -48,12 +48,13 @@ class _System(wiring.Component):
 
 
 class _Outcome:
-    """What a load left behind: statuses, contexts, entries, domain rows, keys by (slot, algorithm), cycles."""
+    """What a load left behind: statuses, contexts, entries, domain rows, keys by (slot, algorithm), cycles, installs."""
 
     def __init__(self):
         self.status, self.contexts, self.cycles = [], 0, 0
         self.entries, self.rows, self.keys = [], {}, {}
         self.idle_word = None
+        self.key_installs, self.domain_installs = [], []
 
 
 def load(words, entries=16, seed=1):
@@ -80,11 +81,13 @@ def load(words, entries=16, seed=1):
             assert word.index == len(parts.setdefault(name, []))
             parts[name].append(word.word)
             if word.last:
+                outcome.key_installs.append(word.slot)
                 outcome.keys[name] = struct.pack(f"<{len(parts[name])}I", *parts.pop(name))
 
     async def bench(ctx):
         while not ctx.get(loader.start):
-            await ctx.tick()
+            _, _, install, number = await ctx.tick().sample(loader.domain_install, loader.domain_number)
+            outcome.domain_installs += [number] * install
             outcome.cycles += 1
             assert outcome.cycles < CYCLES_MAX
         outcome.status = [BootStatus(ctx.get(loader.boot_status[n])) for n in range(4)]
@@ -92,7 +95,7 @@ def load(words, entries=16, seed=1):
         port = system.registers.read[0]
         for n in range(entries):
             ctx.set(port.index, n)
-            if ctx.get(port.valid[n]):
+            if ctx.get(port.range[n].context):
                 entry = ctx.get(port.range[n]), ctx.get(port.content)
                 outcome.entries.append(entry)
         read = system.domains.read[0]
@@ -163,6 +166,7 @@ def test_regions_and_windows_are_loaded_with_every_field():
         assert (row.algorithm, row.key_slot, row.tag) == (record.algorithm, slot, record.tag)
         assert row.base_line == record.start // 64
     assert outcome.idle_word == 0
+    assert (outcome.key_installs, outcome.domain_installs) == ([0, 2], [1, 3])
 
 
 def test_no_records_start_the_core_with_nothing():
@@ -177,7 +181,17 @@ GOOD_HEADER = {0: formats.FUSE_MAGIC, 1: VERSION, 2: 1, 3: 0}
 
 @pytest.mark.parametrize(
     "index,value",
-    [(0, formats.FUSE_MAGIC ^ 1), (0, 0), (1, VERSION + 0x1_0000), (1, 0), (2, 5), (2, 0x1_0001), (3, 1), (3, 1 << 31)],
+    [
+        (0, formats.FUSE_MAGIC ^ 1),
+        (0, formats.FUSE_MAGIC ^ 1 << 31),
+        (0, 0),
+        (1, VERSION + 0x1_0000),
+        (1, 0),
+        (2, 5),
+        (2, 0x1_0001),
+        (3, 1),
+        (3, 1 << 31),
+    ],
 )
 def test_bad_header_loads_nothing(index, value):
     words = words_of([region()])
@@ -338,6 +352,22 @@ def test_equal_owner_ids_have_one_index_and_others_their_own():
         base = words_of([region((1,), owner=bytes(16), seed=1), region((2,), owner=bytes(16), seed=2)])
         outcome = load(patched(base, 8 + word, 1 << word * 9, record=1))
         assert [content.owner for _, content in outcome.entries] == [1, 2]
+
+
+def test_three_equal_owners_keys_and_tags_name_the_first():
+    records = [region((n,), tag=5, owner=b"a" * 16) for n in (1, 2, 3)]
+    outcome = load(words_of([*records, region((4,), tag=6, seed=9, owner=b"a" * 16)]))
+    assert [content.owner for _, content in outcome.entries] == [1, 1, 1, 1]
+    assert [content.key_slot for _, content in outcome.entries] == [0, 0, 0, 3]
+    assert [content.domain for _, content in outcome.entries] == [1, 1, 1, 4]
+    assert (outcome.key_installs, outcome.domain_installs) == ([0, 3], [1, 4])
+
+
+def test_window_shares_nothing_with_a_region_of_equal_words():
+    for records, owners in (([window(), region((2,))], [0, 2]), ([region((2,)), window()], [1, 0])):
+        outcome = load(words_of(records))
+        assert [content.owner for _, content in outcome.entries] == owners
+        assert [content.domain for _, content in outcome.entries] == owners
 
 
 def test_owner_of_a_refused_record_gives_nothing():

@@ -48,7 +48,7 @@ class AttributeEntry(data.Struct):
 class AttributeReadPort(wiring.Signature):
     """From a look-up to the registers: every range out of flops, and the content of entry ``index`` in the same cycle.
 
-    ``content`` is meaningful only when ``valid[index]`` is high. ``entries``: 1 to 16.
+    A place without an entry has context 0, which never matches; its ``content`` means nothing. ``entries``: 1 to 16.
     """
 
     def __init__(self, entries: int):
@@ -57,7 +57,6 @@ class AttributeReadPort(wiring.Signature):
         self.entries = entries
         super().__init__(
             {
-                "valid": In(1).array(entries),
                 "range": In(AttributeRange).array(entries),
                 "index": Out(4),
                 "content": In(AttributeContent),
@@ -95,7 +94,6 @@ class AttributeRegisters(wiring.Component):
         m.submodules.contents = contents = memory.Memory(shape=AttributeContent, depth=ENTRIES_MAX, init=[])
         write = contents.write_port()
         used = Signal(range(self._entries + 1))
-        valid = [Signal(name=f"valid_{n}") for n in range(self._entries)]
         ranges = [Signal(AttributeRange, name=f"range_{n}") for n in range(self._entries)]
 
         m.d.comb += [
@@ -109,10 +107,10 @@ class AttributeRegisters(wiring.Component):
             m.d.sync += used.eq(used + 1)
         for n in range(self._entries):
             with m.If(write.en & (used == n)):
-                m.d.sync += [valid[n].eq(1), ranges[n].eq(self.install.payload.range)]
+                m.d.sync += ranges[n].eq(self.install.payload.range)
         for port in self.read:
             content = contents.read_port(domain="comb")
             m.d.comb += [content.addr.eq(port.index), port.content.eq(content.data)]
             for n in range(self._entries):
-                m.d.comb += [port.valid[n].eq(valid[n]), port.range[n].eq(ranges[n])]
+                m.d.comb += port.range[n].eq(ranges[n])
         return m

@@ -20,7 +20,7 @@ _CONTEXT_LAST = 14
 
 
 class KeyWord(data.Struct):
-    """One raw key word on its way to the key store; ``index`` is 0 to 15 as in the record, ``last`` goes with the final."""
+    """One raw key word on its way to the key store; ``index`` is 0 to 15 as in the record, ``last`` ends the key."""
 
     slot: 4
     algorithm: Algorithm

@@ -39,8 +39,9 @@ class AttributeLookup(wiring.Component):
         for n in range(self._entries):
             place = self.registers.range[n]
             match = Signal(name=f"match_{n}")
-            mine = self.registers.valid[n] & (place.context == context) & (context != 0)
-            m.d.comb += match.eq(mine & (place.start_line <= line) & (line <= place.end_line))
+            mine = (place.context == context) & (context != 0)  # empty places have context 0 as well
+            # Written with "less than" only: for "less or equal" synthesis adds an equality compare beside the carry chain.
+            m.d.comb += match.eq(mine & ~(line < place.start_line) & ~(place.end_line < line))
             matches.append(match)
         index_bits = [reduce(or_, (h for n, h in enumerate(matches) if n >> bit & 1), Const(0, 1)) for bit in range(4)]
         content, found = self.registers.content, Signal(RegionMatch)
