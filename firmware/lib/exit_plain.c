@@ -3,8 +3,9 @@
 #include <stdlib.h>
 
 #include "gen/hakone.h"
+#include "replaceable.h"
 
-void exit(int status)
+REPLACEABLE void exit(int status)
 {
     volatile uint32_t *finisher = (volatile uint32_t *)HAKONE_FINISHER_BASE;
 

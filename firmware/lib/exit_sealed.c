@@ -2,8 +2,9 @@
 #include <stdlib.h>
 
 #include "hakone/mailbox.h"
+#include "replaceable.h"
 
-void exit(int status)
+REPLACEABLE void exit(int status)
 {
     mailbox.exit_code = (uint32_t)status;
     mailbox.event = MAILBOX_EXITED;

@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "replaceable.h"
+
 #define ALIGNMENT 16u
 
 /* Head of a block; the payload follows, so the head is as long as the alignment. */
@@ -43,7 +45,7 @@ static void split(struct block *b, size_t bytes)
     }
 }
 
-void *malloc(size_t bytes)
+REPLACEABLE void *malloc(size_t bytes)
 {
     if (bytes > (size_t)(__heap_end - __heap_start)) {
         return NULL;
@@ -65,14 +67,14 @@ void *malloc(size_t bytes)
     return NULL;
 }
 
-void *calloc(size_t count, size_t bytes)
+REPLACEABLE void *calloc(size_t count, size_t bytes)
 {
     void *block = bytes && count > SIZE_MAX / bytes ? NULL : malloc(count * bytes);
 
     return block ? memset(block, 0, count * bytes) : NULL;
 }
 
-void *realloc(void *block, size_t bytes)
+REPLACEABLE void *realloc(void *block, size_t bytes)
 {
     void *other;
 
@@ -87,7 +89,7 @@ void *realloc(void *block, size_t bytes)
     return other;
 }
 
-void free(void *block)
+REPLACEABLE void free(void *block)
 {
     if (!block) {
         return;

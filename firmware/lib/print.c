@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "hakone/uart.h"
+#include "replaceable.h"
 
 /* Where characters go: to memory while there is room, or to the serial port when `to` is NULL. */
 struct sink {
@@ -173,7 +174,7 @@ static void format_all(struct sink *out, const char *format, va_list *arguments)
     }
 }
 
-int vsnprintf(char *to, size_t size, const char *format, va_list arguments)
+REPLACEABLE int vsnprintf(char *to, size_t size, const char *format, va_list arguments)
 {
     char nowhere;
     struct sink out = {.to = to ? to : &nowhere, .size = to ? size : 0};
@@ -188,7 +189,7 @@ int vsnprintf(char *to, size_t size, const char *format, va_list arguments)
     return (int)out.count;
 }
 
-int vprintf(const char *format, va_list arguments)
+REPLACEABLE int vprintf(const char *format, va_list arguments)
 {
     struct sink out = {.to = NULL};
     va_list copy;
@@ -199,7 +200,7 @@ int vprintf(const char *format, va_list arguments)
     return (int)out.count;
 }
 
-int printf(const char *format, ...)
+REPLACEABLE int printf(const char *format, ...)
 {
     va_list arguments;
     int count;
@@ -210,7 +211,7 @@ int printf(const char *format, ...)
     return count;
 }
 
-int snprintf(char *to, size_t size, const char *format, ...)
+REPLACEABLE int snprintf(char *to, size_t size, const char *format, ...)
 {
     va_list arguments;
     int count;
@@ -221,13 +222,13 @@ int snprintf(char *to, size_t size, const char *format, ...)
     return count;
 }
 
-int putchar(int c)
+REPLACEABLE int putchar(int c)
 {
     uart_put((char)c);
     return (unsigned char)c;
 }
 
-int puts(const char *line)
+REPLACEABLE int puts(const char *line)
 {
     while (*line) {
         uart_put(*line++);

@@ -5,6 +5,8 @@
 
 #include <stdint.h>
 
+#include "replaceable.h"
+
 #define WORD sizeof(uint32_t)
 
 /* A word that may stand for any type: the copied bytes belong to objects of other types. */
@@ -15,7 +17,7 @@ static int aligned(const void *a, const void *b)
     return (((uintptr_t)a | (uintptr_t)b) & (WORD - 1)) == 0;
 }
 
-void *memcpy(void *restrict to, const void *restrict from, size_t count)
+REPLACEABLE void *memcpy(void *restrict to, const void *restrict from, size_t count)
 {
     unsigned char *d = to;
     const unsigned char *s = from;
@@ -39,7 +41,7 @@ void *memcpy(void *restrict to, const void *restrict from, size_t count)
     return to;
 }
 
-void *memmove(void *to, const void *from, size_t count)
+REPLACEABLE void *memmove(void *to, const void *from, size_t count)
 {
     unsigned char *d = to;
     const unsigned char *s = from;
@@ -53,7 +55,7 @@ void *memmove(void *to, const void *from, size_t count)
     return to;
 }
 
-void *memset(void *to, int value, size_t count)
+REPLACEABLE void *memset(void *to, int value, size_t count)
 {
     unsigned char *d = to;
     uint32_t word = (unsigned char)value * 0x01010101u;
@@ -70,7 +72,7 @@ void *memset(void *to, int value, size_t count)
     return to;
 }
 
-int memcmp(const void *a, const void *b, size_t count)
+REPLACEABLE int memcmp(const void *a, const void *b, size_t count)
 {
     const unsigned char *x = a, *y = b;
 
@@ -82,7 +84,7 @@ int memcmp(const void *a, const void *b, size_t count)
     return 0;
 }
 
-void *memchr(const void *where, int value, size_t count)
+REPLACEABLE void *memchr(const void *where, int value, size_t count)
 {
     const unsigned char *s = where;
 
@@ -94,7 +96,7 @@ void *memchr(const void *where, int value, size_t count)
     return NULL;
 }
 
-size_t strlen(const char *s)
+REPLACEABLE size_t strlen(const char *s)
 {
     const char *end = s;
 
@@ -104,7 +106,7 @@ size_t strlen(const char *s)
     return (size_t)(end - s);
 }
 
-size_t strnlen(const char *s, size_t limit)
+REPLACEABLE size_t strnlen(const char *s, size_t limit)
 {
     size_t n = 0;
 
@@ -114,27 +116,27 @@ size_t strnlen(const char *s, size_t limit)
     return n;
 }
 
-int strcmp(const char *a, const char *b)
+REPLACEABLE int strcmp(const char *a, const char *b)
 {
     for (; *a && *a == *b; a++, b++) {
     }
     return (unsigned char)*a - (unsigned char)*b;
 }
 
-int strncmp(const char *a, const char *b, size_t count)
+REPLACEABLE int strncmp(const char *a, const char *b, size_t count)
 {
     for (; count && *a && *a == *b; count--, a++, b++) {
     }
     return count ? (unsigned char)*a - (unsigned char)*b : 0;
 }
 
-char *strcpy(char *restrict to, const char *restrict from)
+REPLACEABLE char *strcpy(char *restrict to, const char *restrict from)
 {
     memcpy(to, from, strlen(from) + 1);
     return to;
 }
 
-char *strncpy(char *restrict to, const char *restrict from, size_t count)
+REPLACEABLE char *strncpy(char *restrict to, const char *restrict from, size_t count)
 {
     size_t n = strnlen(from, count);
 
@@ -143,13 +145,13 @@ char *strncpy(char *restrict to, const char *restrict from, size_t count)
     return to;
 }
 
-char *strcat(char *restrict to, const char *restrict from)
+REPLACEABLE char *strcat(char *restrict to, const char *restrict from)
 {
     strcpy(to + strlen(to), from);
     return to;
 }
 
-char *strchr(const char *s, int c)
+REPLACEABLE char *strchr(const char *s, int c)
 {
     for (; *s != (char)c; s++) {
         if (!*s) {
@@ -159,7 +161,7 @@ char *strchr(const char *s, int c)
     return (char *)(uintptr_t)s;
 }
 
-char *strrchr(const char *s, int c)
+REPLACEABLE char *strrchr(const char *s, int c)
 {
     for (const char *p = s + strlen(s) + 1; p-- != s;) {
         if (*p == (char)c) {
@@ -169,7 +171,7 @@ char *strrchr(const char *s, int c)
     return NULL;
 }
 
-char *strstr(const char *haystack, const char *needle)
+REPLACEABLE char *strstr(const char *haystack, const char *needle)
 {
     size_t n = strlen(needle);
 

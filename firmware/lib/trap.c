@@ -4,7 +4,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-void trap_handler(struct trap_frame *frame)
+#include "replaceable.h"
+
+REPLACEABLE void trap_handler(struct trap_frame *frame)
 {
     printf("unhandled trap: cause 0x%08lx at 0x%08lx, value 0x%08lx\n", (unsigned long)frame->cause,
            (unsigned long)TRAP_PC(frame), (unsigned long)frame->value);

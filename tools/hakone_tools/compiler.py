@@ -112,7 +112,7 @@ def _objects(compiler: Compiler, sources: Sequence[Path], folder: Path, flags: S
     targets = [s if s.suffix in (".o", ".a") else folder / f"{n:02}_{s.stem}.o" for n, s in enumerate(sources)]
     jobs = [(s, t) for s, t in zip(sources, targets, strict=True) if s != t]
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        for messages in pool.map(lambda job: _object(compiler, *job, flags), jobs):
+        for messages in pool.map(lambda job: _object(compiler, job[0], job[1], flags), jobs):
             sys.stderr.write(messages)
     return targets
 
@@ -125,9 +125,9 @@ def _library_sources(sealed: bool) -> list[Path]:
 
 
 def _library(compiler: Compiler, sealed: bool) -> Path:
-    """Our library as an archive, built once per compiler and sources. A program's function of the same name wins."""
+    """Our library as an archive, built once per compiler and sources."""
     sources = _library_sources(sealed)
-    headers = sorted((FIRMWARE / "include").rglob("*.h"))
+    headers = sorted([*(FIRMWARE / "include").rglob("*.h"), *(FIRMWARE / "lib").glob("*.h")])
     key = hashlib.sha256(repr([compiler.command, compiler.target, _COMMON, _NO_TABLES, _own_flags(compiler)]).encode())
     for path in (*sources, *headers):
         key.update(path.name.encode() + b"\0" + path.read_bytes())
@@ -175,7 +175,8 @@ def compile_program(sources: Sequence[str], output: str, options: Options | None
     # zig cc takes no search path for INCLUDE: ours are found because the linker runs where the generated constants are.
     place = None if options.linker_script else FIRMWARE / "include" / "gen"
     flags = [f"-O{options.optimise}", *(f"-D{d}" for d in options.defines), *(f"-I{i}" for i in options.includes)]
-    sizes = {"HEAP_BYTES": options.heap_bytes, "STACK_BYTES": options.stack_bytes}
+    wanted = (("HEAP_BYTES", options.heap_bytes), ("STACK_BYTES", options.stack_bytes))
+    sizes = [(name, size) for name, size in wanted if size is not None]
     with tempfile.TemporaryDirectory(prefix="hakone-cc-") as scratch:
         folder = Path(scratch)
         objects = _objects(compiler, [Path(s) for s in sources], folder / "program", [*flags, *options.flags])
@@ -185,6 +186,8 @@ def compile_program(sources: Sequence[str], output: str, options: Options | None
         if options.startup and options.sealed:
             monitor = sorted((FIRMWARE / "monitor").glob("*.[cS]"))
             objects += _objects(compiler, monitor, folder / "monitor", _own_flags(compiler))
+        sized = folder / "sized.ld"  # not --defsym, which zig cc does not know
+        sized.write_text("".join(f"{name} = {size};\n" for name, size in sizes) + f'INCLUDE "{script}"\n')
         linked = folder / "program.elf"
         link = [
             f"-O{options.optimise}",
@@ -194,9 +197,8 @@ def compile_program(sources: Sequence[str], output: str, options: Options | None
             *options.flags,
             *(str(o.resolve()) for o in objects),
         ]
-        link += [str(_library(compiler, options.sealed)), *compiler.link_flags, "-T", str(script)]
+        link += [str(_library(compiler, options.sealed)), *compiler.link_flags, "-T", str(sized)]
         link += ["-Wl,--gc-sections", "-o", str(linked)]
-        link += [f"-Wl,--defsym={name}={size}" for name, size in sizes.items() if size is not None]
         done = compiler.run(link, place)
         sys.stderr.write(done.stdout)
         if done.returncode:

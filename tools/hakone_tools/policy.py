@@ -21,8 +21,8 @@ from hakone.isa.formats import Algorithm, RegionFlag
 from .errors import ToolError
 
 #: Names of the ciphers that the sealing tool can use.
-ALGORITHMS = {"aes128-xts": Algorithm.AES128_XTS, "aes256-xts": Algorithm.AES256_XTS}
-FLAGS = {flag.name.lower(): flag for flag in RegionFlag if flag.name}
+ALGORITHMS: dict[str, Any] = {"aes128-xts": Algorithm.AES128_XTS, "aes256-xts": Algorithm.AES256_XTS}
+FLAGS = {name.lower(): flag for name, flag in RegionFlag.__members__.items()}
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ Every line of a region is encrypted by itself with AES-XTS (IEEE 1619, data unit
 the tweak (region tag, line number inside the region); the whole region is, so that .bss, heap and stack begin as
 encrypted zeros. This gives confidentiality; the operator can still change or replay lines.
 
-The plaintexts file is JSON: ``{"version", "protected": [{"name", "start", "bytes", "data"}], "plain": [the same]}``, ``data``
-in hexadecimal. It is for simulations only and is as secret as the keys.
+The plaintexts file is JSON: ``{"version", "protected": [{"name", "start", "bytes", "data"}], "plain": [the same]}``,
+``data`` in hexadecimal. It is for simulations only and is as secret as the keys.
 """
 
 import hashlib

@@ -184,6 +184,8 @@
 #define BOOT_BAD_CONTEXTS  8
 #define BOOT_BAD_FLAGS     9
 #define BOOT_BAD_KEY_SIZE  10
+#define BOOT_NO_ROOM       11
+#define BOOT_TAG_REUSED    12
 
 /* Fuse image and boot records: magic numbers, sizes and places in words. */
 #define BOOT_RECORDS      0x4
