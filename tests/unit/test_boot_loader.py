@@ -48,7 +48,7 @@ class _System(wiring.Component):
 
 
 class _Outcome:
-    """What a load left behind: statuses, contexts, entries, domain rows, keys by (slot, algorithm), cycles, installs."""
+    """What a load left behind: statuses, contexts, entries, rows, keys by (slot, algorithm), cycles, installs."""
 
     def __init__(self):
         self.status, self.contexts, self.cycles = [], 0, 0
