@@ -128,7 +128,9 @@ void Harness::retire_or_trap(const Outputs& out) {
         const uint32_t info = (retired ? 1u : 2u) | field(r, layout::RETIRE_RD) << 2 | field(r, layout::RETIRE_RD_WRITE) << 7 |
                               field(r, layout::RETIRE_CAUSE) << 8 | field(r, layout::RETIRE_CONTEXT) << 14 |
                               field(r, layout::RETIRE_ENCRYPTED) << 18 | field(r, layout::RETIRE_LEVEL) << 19;
-        trace_->add({cycle_, field(r, layout::RETIRE_PC), field(r, layout::RETIRE_RAW), value, info, instructions_});
+        trace_->add({cycle_, field(r, layout::RETIRE_PC), field(r, layout::RETIRE_RAW), value, info,
+                     static_cast<uint32_t>(instructions_), recent_events_});
+        recent_events_ = 0;
     }
     if (!retired) return trap(r);
     instructions_++;
@@ -145,7 +147,7 @@ void Harness::store(const uint32_t* s) {
     snooper_.store(addr, data, strobe, is_protected, encrypted, cycle_);
     if (trace_)
         trace_->add({cycle_, addr, data, 0, 3u | uint32_t{encrypted} << 18 | strobe << 21 | uint32_t{is_protected} << 25,
-                     instructions_});
+                     static_cast<uint32_t>(instructions_), 0});
     if (options_.has_tohost && addr == (options_.tohost & ~3u) && data & 1 && strobe == 15) {
         code_ = data >> 1;
         end(std::min<uint32_t>(code_, 99), code_ ? "tohost failure" : "tohost pass", code_ ? "test " + std::to_string(code_) : "");
@@ -160,6 +162,7 @@ void Harness::count(uint32_t events) {
 
 void Harness::step(const Outputs& out, Inputs& in) {
     memory_.step(out.axi, in.axi, cycle_);
+    recent_events_ |= out.events;
     if (field(out.retire, layout::RETIRE_RETIRE) | field(out.retire, layout::RETIRE_TRAP)) retire_or_trap(out);
     if (field(out.store, layout::STORE_VALID)) store(out.store);
     if (out.events) count(out.events);

@@ -90,6 +90,7 @@ private:
     uint64_t progress_cycle_ = 0;  // last retirement, or last cycle of a wait that can end
     uint32_t last_pc_ = 0, last_raw_ = 0;
     bool retired_any_ = false;
+    uint32_t recent_events_ = 0;  // since the last trace record of an instruction or trap
     uint32_t trap_pc_ = 0;
     unsigned trap_repeats_ = 0;
     uint64_t trap_instructions_ = UINT64_MAX;
