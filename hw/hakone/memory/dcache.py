@@ -104,12 +104,13 @@ class DataCache(wiring.Component):
         """A dirty bit for each line, read for the set that is being worked on."""
         geometry, lookup, refill = self._geometry, self.lookup, self.refill
         m.submodules.dirty = dirty = memory.Memory(shape=geometry.ways, depth=geometry.sets, init=[])
-        reader, writer = dirty.read_port(domain="comb"), dirty.write_port(granularity=1)
+        # A read port for each door: what one of them takes next may depend on what it reads here.
+        for door in (lookup, refill):
+            reader = dirty.read_port(domain="comb")
+            m.d.comb += [reader.addr.eq(door.line_set), door.dirty.eq(reader.data)]
+        writer = dirty.write_port(granularity=1)
         cleaning = refill.clean_ways.any()
         m.d.comb += [
-            reader.addr.eq(Mux(refill.take, refill.line_set, lookup.line_set)),
-            lookup.dirty.eq(reader.data),
-            refill.dirty.eq(reader.data),
             writer.addr.eq(Mux(cleaning, refill.line_set, lookup.write.index[WORD_BITS:])),
             writer.data.eq(Mux(cleaning, 0, Const(-1, geometry.ways))),
             writer.en.eq(Mux(cleaning, refill.clean_ways, lookup.write.ways)),

@@ -6,7 +6,7 @@ range that is cached for data. An address in none of the ranges gets an access f
 
 from collections.abc import Iterable
 
-from amaranth import Mux, Value
+from amaranth import Cat, Value
 
 from ..isa.platform import DEVICES, MASK_ROM, RAM_BASE, Window
 
@@ -34,7 +34,4 @@ def is_mask_rom(address: Value) -> Value:
 
 def is_device(address: Value, devices: Iterable[Window] = DEVICES) -> Value:
     """One bit: ``address`` lies in the register range of a device; the register bus decides which."""
-    hit = Value.cast(0)
-    for window in devices:
-        hit = hit | Mux(in_window(address, window.base, window.bytes), 1, 0)
-    return hit[0]
+    return Cat(in_window(address, window.base, window.bytes) for window in devices).any()

@@ -1,0 +1,77 @@
+"""May this code touch this line as data? The rules of protected regions for one part of an access.
+
+Purely combinational; it runs beside the cache look-up, and its answer gates everything that follows.
+"""
+
+from amaranth import Module, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from ..bus.core_ports import ExecState, RegionMatch
+from ..isa.cause import Sub
+from ..isa.formats import Algorithm, RegionFlag
+
+
+class AccessCheck(wiring.Component):
+    """Rules for a data access whose address gave ``match``.
+
+    Encrypted code must hit an entry that has the right. A region (an entry with an algorithm) must in addition belong to the
+    code's owner or be open to any, and when it holds code, the key must be the running code's. Plain code may touch a
+    region only if the region allows it, within its rights, and never a region that holds code; outside regions it is
+    free, rights of windows included.
+
+    Members: ``match``, ``state``; ``reads`` and ``writes`` tell what the operation does (an AMO both); ``allowed`` is the verdict and
+    ``rule`` the one that failed (``Sub.NONE`` when allowed); all in the same cycle.
+    Protects regions against code without their key or owner id. Does not see physical addresses: two regions over the same
+    memory are kept apart by the domain in the cache tags.
+    """
+
+    match: In(RegionMatch)
+    state: In(ExecState)
+    reads: In(1)
+    writes: In(1)
+    allowed: Out(1)
+    rule: Out(Sub)
+
+    def elaborate(self, platform):
+        m = Module()
+        match, state = self.match, self.state
+        region = Signal()
+        right_missing = Signal()
+        foreign_owner = Signal()
+        foreign_code = Signal()
+        m.d.comb += [
+            region.eq(match.hit & (match.algorithm != Algorithm.NONE)),
+            right_missing.eq(
+                (self.reads & ~self._flag(RegionFlag.READ)) | (self.writes & ~self._flag(RegionFlag.WRITE))
+            ),
+            foreign_owner.eq((match.owner != state.owner) & ~self._flag(RegionFlag.ANY_OWNER)),
+            foreign_code.eq(self._flag(RegionFlag.EXECUTE) & ((match.key_slot != state.key_slot) | ~state.encrypted)),
+        ]
+        with m.If(state.encrypted):
+            with m.If(~match.hit):
+                m.d.comb += self.rule.eq(Sub.REGION_NO_ENTRY)
+            with m.Elif(right_missing):
+                m.d.comb += self.rule.eq(Sub.REGION_RIGHT)
+            with m.Elif(region & foreign_owner):
+                m.d.comb += self.rule.eq(Sub.REGION_OWNER)
+            with m.Elif(region & foreign_code):
+                m.d.comb += self.rule.eq(Sub.REGION_CODE_AS_DATA)
+            with m.Else():
+                m.d.comb += self.allowed.eq(1)
+        with m.Elif(region):
+            with m.If(~self._flag(RegionFlag.PLAIN_ACCESS)):
+                m.d.comb += self.rule.eq(Sub.REGION_PLAIN_ACCESS)
+            with m.Elif(right_missing):
+                m.d.comb += self.rule.eq(Sub.REGION_RIGHT)
+            with m.Elif(foreign_code):
+                m.d.comb += self.rule.eq(Sub.REGION_CODE_AS_DATA)
+            with m.Else():
+                m.d.comb += self.allowed.eq(1)
+        with m.Else():
+            m.d.comb += self.allowed.eq(1)
+        return m
+
+    def _flag(self, flag):
+        """The bit of ``flag`` in the entry that matched."""
+        return self.match.flags[flag.bit_length() - 1]
