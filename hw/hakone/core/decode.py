@@ -1,0 +1,374 @@
+"""Instruction decoder: a 32-bit (expanded) word to the control bits that every later stage works from.
+
+Combinational, no clock. Sources: RISC-V ISA Manual, Volume I (20240411), chapters 2, 3, 8, 13, 14 and the listings of
+chapter 34; Volume II, chapter 3.3 for the privileged instructions; ``isa.encoding`` for custom-0. Expansion of
+compressed forms happens before (fetch unit); which CSR exists at which level is ``csr_rights``'s business.
+"""
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal
+from amaranth.lib import data, enum, wiring
+from amaranth.lib.wiring import In, Out
+
+from ..bus.core_ports import BranchKind, MemoryOp
+from ..isa.encoding import CUSTOM, Opcode
+
+LEVEL_M = 3  #: ring 0, machine level
+LEVEL_U = 0  #: ring 3, user level
+
+
+class AluOp(enum.Enum, shape=4):
+    """What the arithmetic unit does with its operands a and b."""
+
+    ADD = 0
+    SUB = 1
+    SLT = 2
+    SLTU = 3
+    XOR = 4
+    OR = 5
+    AND = 6
+    PASS = 7  #: b itself
+    SLL = 8
+    SRL = 9
+    SRA = 10
+
+
+class ResultSource(enum.Enum, shape=2):
+    """What the execute stage hands on as its result."""
+
+    ALU = 0
+    LINK = 1  #: address of the next instruction
+    TARGET = 2  #: pc + immediate
+
+
+class LateSource(enum.Enum, shape=3):
+    """Unit of the memory stage that a result comes from; ``NONE``: it is known at the end of execute."""
+
+    NONE = 0
+    MEMORY = 1
+    MULTIPLY = 2
+    DIVIDE = 3
+    CSR = 4
+    LINK = 5  #: retmode: pc + 4, because its result field carries the call mask
+
+
+class Transfer(enum.Enum, shape=2):
+    """Kind of control transfer."""
+
+    NONE = 0
+    BRANCH = 1
+    JAL = 2
+    JALR = 3
+
+
+class System(enum.Enum, shape=4):
+    """Instructions that the memory stage treats one by one."""
+
+    NONE = 0
+    ECALL = 1
+    EBREAK = 2
+    MRET = 3
+    WFI = 4
+    FENCE_I = 5
+    CRYPTOMODE = 6
+    RETMODE = 7
+    CRYPTOLAND = 8
+    CTXPUT = 9
+    CTXRUN = 10
+
+
+class Immediate(enum.Enum, shape=3):
+    """Immediate format: I, S, B, U, J of the manual, the 5-bit field of CSR instructions, or zero."""
+
+    ZERO = 0
+    I = 1  # noqa: E741 - the manual's name
+    S = 2
+    B = 3
+    U = 4
+    J = 5
+    CSR = 6
+
+
+class Control(data.Struct):
+    """Decoded instruction. ``rd_write`` is false for rd = x0; ``flush``: after it, younger instructions are fetched again."""
+
+    rd_write: 1
+    rs1_used: 1
+    rs2_used: 1
+    alu: AluOp
+    immediate: 1  # operand b is the immediate
+    result: ResultSource
+    late: LateSource
+    transfer: Transfer
+    kind: BranchKind
+    funct3: 3
+    memory: 1
+    memory_op: MemoryOp
+    system: System
+    csr_write: 1
+    flush: 1
+
+
+_AMO = {
+    0b00010: MemoryOp.LOAD_RESERVED,
+    0b00011: MemoryOp.STORE_CONDITIONAL,
+    0b00001: MemoryOp.AMO_SWAP,
+    0b00000: MemoryOp.AMO_ADD,
+    0b00100: MemoryOp.AMO_XOR,
+    0b01100: MemoryOp.AMO_AND,
+    0b01000: MemoryOp.AMO_OR,
+    0b10000: MemoryOp.AMO_MIN,
+    0b10100: MemoryOp.AMO_MAX,
+    0b11000: MemoryOp.AMO_MINU,
+    0b11100: MemoryOp.AMO_MAXU,
+}
+#: name: (kind, only at level 3). Custom-0 exists only while ``hxctl`` enables it.
+_CUSTOM_SYSTEM = {
+    "cryptomode": (System.CRYPTOMODE, False),
+    "retmode": (System.RETMODE, False),
+    "cryptoland": (System.CRYPTOLAND, False),
+    "ctxput": (System.CTXPUT, True),
+    "ctxrun": (System.CTXRUN, True),
+}
+
+
+class Decoder(wiring.Component):
+    """Combinational decoder.
+
+    Members: ``word`` the instruction; ``level`` of the running code; ``custom_enabled`` (``hxctl`` bit 0); ``timeout_wait``
+    (``mstatus.TW``). ``control`` and ``immediate`` (sign-extended) are meaningful when ``legal``. A CSR instruction is
+    legal here by its form; its register is checked elsewhere.
+
+    Every reserved encoding is illegal, except the fields of ``fence`` and ``fence.i`` that the manual tells
+    simple implementations to ignore. ``retmode`` with rd = x2 is illegal: x2 belongs to the side that is entered.
+    """
+
+    word: In(32)
+    level: In(2)
+    custom_enabled: In(1)
+    timeout_wait: In(1)
+    control: Out(Control)
+    immediate: Out(32)
+    legal: Out(1)
+
+    def elaborate(self, platform):
+        m = Module()
+        word, control = self.word, self.control
+        self._format = Signal(Immediate)
+        self._writes = Signal()  # the instruction has a result, which may still go to x0
+        m.d.comb += [control.funct3.eq(word[12:15]), control.rd_write.eq(self._writes & (word[7:12] != 0))]
+        groups = {
+            Opcode.LUI: self._upper,
+            Opcode.AUIPC: self._upper,
+            Opcode.JAL: self._jump,
+            Opcode.JALR: self._jump,
+            Opcode.BRANCH: self._branch,
+            Opcode.LOAD: self._load,
+            Opcode.STORE: self._store,
+            Opcode.AMO: self._atomic,
+            Opcode.OP_IMM: self._operation_immediate,
+            Opcode.OP: self._operation,
+            Opcode.MISC_MEM: self._fence,
+            Opcode.SYSTEM: self._system,
+            Opcode.CUSTOM_0: self._custom,
+        }
+        with m.If(word[0:2] == 0b11):
+            with m.Switch(word[2:7]):
+                for opcode, group in groups.items():
+                    with m.Case(opcode):
+                        group(m, opcode)
+        self._immediates(m)
+        return m
+
+    def _immediates(self, m):
+        word, out, sign = self.word, self.immediate, self.word[31]
+        with m.Switch(self._format):
+            with m.Case(Immediate.ZERO):
+                m.d.comb += out.eq(0)
+            with m.Case(Immediate.I):
+                m.d.comb += out.eq(Cat(word[20:31], sign.replicate(21)))
+            with m.Case(Immediate.S):
+                m.d.comb += out.eq(Cat(word[7:12], word[25:31], sign.replicate(21)))
+            with m.Case(Immediate.B):
+                m.d.comb += out.eq(Cat(Const(0, 1), word[8:12], word[25:31], word[7], sign.replicate(20)))
+            with m.Case(Immediate.U):
+                m.d.comb += out[12:].eq(word[12:])
+            with m.Case(Immediate.J):
+                m.d.comb += out.eq(Cat(Const(0, 1), word[21:31], word[20], word[12:20], sign.replicate(12)))
+            with m.Case(Immediate.CSR):
+                m.d.comb += out.eq(word[15:20])
+
+    def _upper(self, m, opcode):
+        source = ResultSource.ALU if opcode is Opcode.LUI else ResultSource.TARGET
+        m.d.comb += [
+            self.legal.eq(1),
+            self._writes.eq(1),
+            self._format.eq(Immediate.U),
+            self.control.immediate.eq(1),
+            self.control.alu.eq(AluOp.PASS),
+            self.control.result.eq(source),
+        ]
+
+    def _jump(self, m, opcode):
+        direct = opcode is Opcode.JAL
+        # x1 and x5 are the link registers of the calling convention (volume I, table "return-address stack").
+        links = (self.word[7:12] == 1) | (self.word[7:12] == 5)
+        returns = (self.word[15:20] == 1) | (self.word[15:20] == 5)
+        other = BranchKind.JUMP if direct else Mux(returns, BranchKind.RETURN, BranchKind.JUMP)
+        m.d.comb += [
+            self.legal.eq(1 if direct else (self.word[12:15] == 0)),
+            self._writes.eq(1),
+            self._format.eq(Immediate.J if direct else Immediate.I),
+            self.control.immediate.eq(1),
+            self.control.rs1_used.eq(not direct),
+            self.control.result.eq(ResultSource.LINK),
+            self.control.transfer.eq(Transfer.JAL if direct else Transfer.JALR),
+            self.control.kind.eq(Mux(links, BranchKind.CALL, other)),
+        ]
+
+    def _branch(self, m, opcode):
+        m.d.comb += [
+            self.legal.eq(self.word[13:15] != 1),
+            self._format.eq(Immediate.B),
+            self.control.rs1_used.eq(1),
+            self.control.rs2_used.eq(1),
+            self.control.alu.eq(AluOp.SUB),
+            self.control.transfer.eq(Transfer.BRANCH),
+        ]
+
+    def _load(self, m, opcode):
+        funct3 = self.word[12:15]
+        m.d.comb += [
+            self.legal.eq((funct3[0:2] != 3) & (funct3 != 6)),
+            self._writes.eq(1),
+            self._format.eq(Immediate.I),
+            self.control.immediate.eq(1),
+            self.control.rs1_used.eq(1),
+            self.control.memory.eq(1),
+            self.control.memory_op.eq(MemoryOp.LOAD),
+            self.control.late.eq(LateSource.MEMORY),
+        ]
+
+    def _store(self, m, opcode):
+        m.d.comb += [
+            self.legal.eq(self.word[12:15] < 3),
+            self._format.eq(Immediate.S),
+            self.control.immediate.eq(1),
+            self.control.rs1_used.eq(1),
+            self.control.rs2_used.eq(1),
+            self.control.memory.eq(1),
+            self.control.memory_op.eq(MemoryOp.STORE),
+        ]
+
+    def _atomic(self, m, opcode):
+        word = self.word
+        m.d.comb += [
+            self._writes.eq(1),
+            self.control.immediate.eq(1),  # zero: the address is rs1
+            self.control.rs1_used.eq(1),
+            self.control.rs2_used.eq(1),
+            self.control.memory.eq(1),
+            self.control.late.eq(LateSource.MEMORY),
+        ]
+        with m.If(word[12:15] == 0b010):
+            with m.Switch(word[27:32]):
+                for code, op in _AMO.items():
+                    with m.Case(code):
+                        legal = (word[20:25] == 0) if op is MemoryOp.LOAD_RESERVED else 1
+                        m.d.comb += [self.legal.eq(legal), self.control.memory_op.eq(op)]
+
+    def _arithmetic(self, m, funct3, alternative):
+        """``alternative`` selects SUB and SRA."""
+        table = [AluOp.ADD, AluOp.SLL, AluOp.SLT, AluOp.SLTU, AluOp.XOR, AluOp.SRL, AluOp.OR, AluOp.AND]
+        with m.Switch(funct3):
+            for code, op in enumerate(table):
+                with m.Case(code):
+                    m.d.comb += self.control.alu.eq(op)
+        with m.If(alternative):
+            m.d.comb += self.control.alu.eq(Mux(funct3[2], AluOp.SRA, AluOp.SUB))
+
+    def _operation_immediate(self, m, opcode):
+        funct3, funct7 = self.word[12:15], self.word[25:32]
+        m.d.comb += [
+            self.legal.eq(1),
+            self._writes.eq(1),
+            self._format.eq(Immediate.I),
+            self.control.immediate.eq(1),
+            self.control.rs1_used.eq(1),
+        ]
+        self._arithmetic(m, funct3, (funct3 == 5) & self.word[30])
+        with m.If(funct3 == 1):
+            m.d.comb += self.legal.eq(funct7 == 0)
+        with m.If(funct3 == 5):
+            m.d.comb += self.legal.eq((funct7 == 0) | (funct7 == 0x20))
+
+    def _operation(self, m, opcode):
+        funct3, funct7 = self.word[12:15], self.word[25:32]
+        m.d.comb += [self._writes.eq(1), self.control.rs1_used.eq(1), self.control.rs2_used.eq(1)]
+        with m.Switch(funct7):
+            with m.Case(0x00):
+                m.d.comb += self.legal.eq(1)
+            with m.Case(0x20):
+                m.d.comb += self.legal.eq((funct3 == 0) | (funct3 == 5))
+            with m.Case(0x01):
+                late = Mux(funct3[2], LateSource.DIVIDE, LateSource.MULTIPLY)
+                m.d.comb += [self.legal.eq(1), self.control.late.eq(late)]
+        self._arithmetic(m, funct3, self.word[30])
+
+    def _fence(self, m, opcode):
+        # fence: one hart, a coherent first level and devices in order leave nothing to do.
+        with m.Switch(self.word[12:15]):
+            with m.Case(0):
+                m.d.comb += self.legal.eq(1)
+            with m.Case(1):
+                m.d.comb += [self.legal.eq(1), self.control.system.eq(System.FENCE_I), self.control.flush.eq(1)]
+
+    def _system(self, m, opcode):
+        word, control = self.word, self.control
+        machine = self.level == LEVEL_M
+        with m.If(word[12:15] == 0):
+            plain = {
+                0x0000_0073: (System.ECALL, 1),
+                0x0010_0073: (System.EBREAK, 1),
+                0x3020_0073: (System.MRET, machine),
+                0x1050_0073: (System.WFI, machine | ~self.timeout_wait),
+            }
+            with m.Switch(word):
+                for match, (system, legal) in plain.items():
+                    with m.Case(match):
+                        m.d.comb += [control.system.eq(system), self.legal.eq(legal)]
+                        m.d.comb += control.flush.eq(1 if system is System.MRET else 0)
+        with m.Elif(word[12:14] != 0):
+            # The operand travels as the execute result: rs1 + 0, or the 5-bit field passed through.
+            m.d.comb += [
+                self.legal.eq(1),
+                self._writes.eq(1),
+                self._format.eq(Mux(word[14], Immediate.CSR, Immediate.ZERO)),
+                control.immediate.eq(1),
+                control.rs1_used.eq(~word[14]),
+                control.alu.eq(Mux(word[14], AluOp.PASS, AluOp.ADD)),
+                control.late.eq(LateSource.CSR),
+                control.csr_write.eq((word[12:14] == 1) | (word[15:20] != 0)),
+            ]
+
+    def _custom(self, m, opcode):
+        word, control = self.word, self.control
+        for name, (system, machine_only) in _CUSTOM_SYSTEM.items():
+            i = CUSTOM[name]
+            allowed = self.custom_enabled & ((self.level == LEVEL_M) | (not machine_only))
+            with m.If((word & i.mask) == i.match):
+                m.d.comb += [
+                    self.legal.eq(allowed),
+                    control.system.eq(system),
+                    control.rs1_used.eq(i.rs1),
+                    control.rs2_used.eq(i.rs2),
+                    control.flush.eq(name in ("cryptomode", "retmode", "ctxrun")),
+                ]
+        with m.If(control.system == System.RETMODE):
+            m.d.comb += [
+                self.legal.eq(self.custom_enabled & (word[7:12] != 2)),
+                self._writes.eq(1),
+                control.alu.eq(AluOp.PASS),  # operand b: the call mask
+                control.late.eq(LateSource.LINK),
+            ]
+        with m.If(control.system == System.CTXPUT):
+            m.d.comb += control.alu.eq(AluOp.PASS)  # operand b: the value

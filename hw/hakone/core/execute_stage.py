@@ -1,0 +1,135 @@
+"""Execute stage: arithmetic, branches, memory addresses, operand checks; multiplier and divider start here.
+
+Clock domain ``sync`` (multiplier and divider only; the rest is combinational). Sources: see the units.
+"""
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from ..bus.core_ports import MemoryRequest
+from ..isa.cause import Cause
+from .alu import Alu
+from .branch import BranchUnit
+from .context import ContextCheck
+from .decode import LateSource, ResultSource, System
+from .divide import Divider
+from .multiply import Multiplier
+from .slots import ExecuteSlot, MemorySlot
+
+
+class ExecuteStage(wiring.Component):
+    """From ``slot`` to ``following`` in the same cycle.
+
+    - ``late_result``: the write stage's result, for operands marked late.
+    - ``moves``: the instruction moves on at the end of this cycle and is not dropped (a late signal: it only enables registers).
+    - ``interrupt``, ``interrupt_code``: an interrupt to attach. It takes the place of the instruction, which then does nothing.
+    - ``request``, ``asks``: the memory operation and whether there is one to issue.
+    - ``product`` and ``quotient``: results of the instruction that is in the memory stage; ``dividing``: the latter is not ready.
+    - ``operand``: rs1 (for the early read of another context's bank).
+    """
+
+    slot: In(ExecuteSlot)
+    late_result: In(32)
+    moves: In(1)
+    interrupt: In(1)
+    interrupt_code: In(Cause)
+    context: In(4)
+    exists: In(16)
+    sealed: In(16)
+    pc_known: In(1)
+    following: Out(MemorySlot)
+    request: Out(MemoryRequest)
+    asks: Out(1)
+    operand: Out(32)
+    product: Out(32)
+    quotient: Out(32)
+    dividing: Out(1)
+
+    def elaborate(self, platform):
+        m = Module()
+        slot, control, out = self.slot, self.slot.control, self.following
+        m.submodules.alu = alu = Alu()
+        m.submodules.branch = branch = BranchUnit()
+        rs2 = Signal(32)
+        m.d.comb += [
+            self.operand.eq(Mux(slot.rs1_late, self.late_result, slot.rs1)),
+            rs2.eq(Mux(slot.rs2_late, self.late_result, slot.rs2)),
+            alu.op.eq(control.alu),
+            alu.a.eq(self.operand),
+            alu.b.eq(Mux(slot.b_late, self.late_result, slot.b)),
+            branch.transfer.eq(control.transfer),
+            branch.indirect.eq(slot.indirect),
+            branch.register_target.eq(Mux(slot.indirect, self.operand, alu.sum)),
+            branch.funct3.eq(control.funct3),
+            branch.equal.eq(alu.equal),
+            branch.less.eq(alu.less),
+            branch.less_unsigned.eq(alu.less_unsigned),
+            branch.direct_target.eq(slot.target),
+            branch.next_pc.eq(slot.next_pc),
+            branch.predicted_taken.eq(slot.predicted_taken),
+            branch.predicted_target.eq(slot.predicted_target),
+            self.asks.eq(slot.valid & control.memory & ~out.trap.valid),
+            self.request.op.eq(control.memory_op),
+            self.request.addr.eq(alu.sum),
+            self.request.size_log2.eq(control.funct3[:2]),
+            self.request.unsigned.eq(control.funct3[2]),
+            self.request.wdata.eq(rs2),
+            out.valid.eq(slot.valid),
+            out.pc.eq(slot.pc),
+            out.raw.eq(slot.raw),
+            out.compressed.eq(slot.compressed),
+            out.control.eq(control),
+            out.rd.eq(slot.rd),
+            out.goes_to.eq(branch.goes_to),
+            out.taken.eq(branch.taken),
+            out.mispredicted.eq(branch.mispredicted),
+            out.redirect.eq(branch.mispredicted | control.flush),
+            out.other.eq(self.operand[:4]),
+            out.other_register.eq(self.operand[8:13]),
+            out.pc_known.eq(self.pc_known),
+            out.key_slot.eq(slot.key_slot),
+            out.owner.eq(slot.owner),
+        ]
+        with m.Switch(control.result):
+            with m.Case(ResultSource.ALU):
+                m.d.comb += out.result.eq(alu.result)
+            with m.Case(ResultSource.LINK):
+                m.d.comb += out.result.eq(slot.next_pc)
+            with m.Case(ResultSource.TARGET):
+                m.d.comb += out.result.eq(slot.target)
+        self._traps(m)
+        self._long_operations(m, rs2)
+        return m
+
+    def _traps(self, m):
+        slot, system, trap = self.slot, self.slot.control.system, self.following.trap
+        m.submodules.check = check = ContextCheck()
+        m.d.comb += [
+            check.put.eq(system == System.CTXPUT),
+            check.operand.eq(self.operand),
+            check.context.eq(self.context),
+            check.exists.eq(self.exists),
+            check.sealed.eq(self.sealed),
+            trap.eq(slot.trap),
+        ]
+        with m.If(self.interrupt):
+            m.d.comb += [trap.eq(0), trap.valid.eq(1), trap.interrupt.eq(1), trap.cause.eq(self.interrupt_code)]
+        with m.Elif(~slot.trap.valid & (check.put | (system == System.CTXRUN)) & check.refused):
+            m.d.comb += [trap.valid.eq(1), trap.cause.eq(Cause.CONTEXT), trap.sub.eq(check.sub)]
+
+    def _long_operations(self, m, rs2):
+        control = self.slot.control
+        m.submodules.multiplier = multiplier = Multiplier()
+        m.submodules.divider = divider = Divider()
+        starts = Signal()
+        m.d.comb += starts.eq(self.moves & self.slot.valid & ~self.following.trap.valid)
+        for unit in (multiplier, divider):
+            m.d.comb += [unit.funct3.eq(control.funct3), unit.a.eq(self.operand), unit.b.eq(rs2)]
+        m.d.comb += [
+            multiplier.enable.eq(starts & (control.late == LateSource.MULTIPLY)),
+            divider.start.eq(starts & (control.late == LateSource.DIVIDE)),
+            self.product.eq(multiplier.result),
+            self.quotient.eq(divider.result),
+            self.dividing.eq(divider.busy),
+        ]

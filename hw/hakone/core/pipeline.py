@@ -1,0 +1,273 @@
+"""The pipeline: align -> register read -> execute -> memory -> write-back, its registers, bypasses and stalls.
+
+Clock domain ``sync``. Fetching and aligning lie before it (``FetchPort``), the memory itself beside it (``LoadStorePort``).
+
+Stalls: when the memory stage waits, everything from register read to write-back stands still (``advance`` low), so
+that every bypass found in one cycle still holds in the next; when an operand is a cycle too late, only register
+read waits (``read.wait``). The file is read at the end of the align stage, or again for the instruction that waits.
+"""
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from ..bus.core_ports import FetchedInstruction, FetchPort, LoadStorePort
+from .commit import Commit
+from .decode import LateSource, System
+from .execute_stage import ExecuteStage
+from .read_stage import ReadStage
+from .register_file import STACK_POINTER, RegisterFile, WrittenMask
+from .slots import Bypass, ExecuteSlot, MemorySlot, WriteSlot
+
+
+class Pipeline(wiring.Component):
+    """Connects the stages to the ``fetch`` and ``memory`` ports and to ``commit``, which lies in the core.
+
+    ``execute_slot``, ``memory_slot``, ``write_slot``: the stages' registers, for counting and traces; ``write_new``: the write stage's content is
+    one cycle old or less. ``fetch_waits``, ``operand_waits``, ``memory_waits``, ``divide_waits``: causes of lost cycles, as in ``isa.events``.
+
+    A load's result can be used two cycles after the load, a product and a CSR's value likewise; a quotient takes 17 cycles
+    more, whatever the operands are. Memory operations are issued as they leave execute and are never dropped afterwards.
+    """
+
+    fetch: Out(FetchPort())
+    memory: Out(LoadStorePort())
+    execute_slot: Out(ExecuteSlot)
+    memory_slot: Out(MemorySlot)
+    write_slot: Out(WriteSlot)
+    write_new: Out(1)
+    fetch_waits: Out(1)
+    operand_waits: Out(1)
+    memory_waits: Out(1)
+    divide_waits: Out(1)
+
+    def __init__(self, commit: Commit):
+        self._commit = commit
+        super().__init__()
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.file = self._file = RegisterFile()
+        m.submodules.mask = self._mask = WrittenMask()
+        m.submodules.read = self._read = ReadStage()
+        m.submodules.execute = self._execute = ExecuteStage()
+        self._read_valid = Signal()
+        self._fetched = Signal(FetchedInstruction)
+        self._written = Signal(Bypass)  # what was in write-back one step earlier: not yet in the data read
+        self._advance = Signal()
+        self._issue(m)
+        self._addresses(m)
+        self._connect_read(m)
+        self._connect_execute(m)
+        self._step(m)
+        self._complete(m)
+        self._write(m)
+        return m
+
+    def _issue(self, m):
+        """What stops the pipeline, and the door to the load/store unit."""
+        commit, memory, slot = self._commit, self.memory, self.memory_slot
+        in_memory = slot.valid & slot.control.memory & ~slot.trap.valid
+        divides = slot.valid & ~slot.trap.valid & (slot.control.late == LateSource.DIVIDE)
+        faults = Signal()
+        m.d.comb += [
+            # The fault becomes a trap request first and is taken a cycle later: no late signal reaches the redirect.
+            faults.eq(in_memory & ~memory.busy & memory.fault.valid),
+            self.memory_waits.eq(in_memory & memory.busy),
+            self.divide_waits.eq(divides & self._execute.dividing),
+            self._advance.eq(~(self.memory_waits | faults | self.divide_waits | commit.wait)),
+            memory.issue.eq(self._execute.asks & self._advance & ~commit.redirect),
+            memory.request.eq(self._execute.request),
+            memory.state.eq(commit.state),
+            memory.state.level.eq(commit.memory_level),
+            memory.end_reservation.eq(commit.end_reservation),
+        ]
+        with m.If(self._advance):
+            m.d.sync += slot.eq(self._execute.following)
+            with m.If(commit.redirect):
+                m.d.sync += slot.valid.eq(0)
+        with m.Else():
+            with m.If(commit.redirect):  # sent once, though the instruction is still busy
+                m.d.sync += slot.redirect.eq(0)
+            with m.If(faults):
+                m.d.sync += [
+                    slot.raw.eq(memory.fault_addr),
+                    slot.trap.valid.eq(1),
+                    slot.trap.cause.eq(memory.fault.cause),
+                    slot.trap.sub.eq(memory.fault.sub),
+                    slot.trap.value_valid.eq(1),
+                ]
+
+    def _addresses(self, m):
+        """Address of the file's read ports: a switch's stack pointer, ``ctxrun``'s program counter, else rs1 and rs2."""
+        commit, file = self._commit, self._file
+        word = Signal(32)
+        bank = commit.state.context
+        m.d.comb += [
+            word.eq(Mux(self._read.wait, self._fetched.word, self.fetch.instruction.payload.word)),
+            file.read_enable.eq(self._advance),
+            file.read1_address.eq(Cat(word[15:20], bank)),
+            file.read2_address.eq(Cat(word[20:25], bank)),
+        ]
+        with m.If(self.execute_slot.valid & (self.execute_slot.control.system == System.CTXRUN)):
+            m.d.comb += file.read1_address.eq(Cat(Const(0, 5), self._execute.operand[:4]))
+        with m.If(commit.read_stack):
+            m.d.comb += file.read1_address.eq(Cat(Const(STACK_POINTER, 5), bank))
+
+    def _connect_read(self, m):
+        commit, read = self._commit, self._read
+        x, mem, w = self.execute_slot, self.memory_slot, self.write_slot
+        m.d.comb += [
+            read.valid.eq(self._read_valid),
+            read.fetched.eq(self._fetched),
+            read.file1.eq(self._file.read1_data),
+            read.file2.eq(self._file.read2_data),
+            read.mask.eq(self._mask.mask),
+            read.context.eq(commit.state.context),
+            read.level.eq(commit.state.level),
+            read.mode.eq(commit.mode),
+            read.execute.valid.eq(x.valid & x.control.rd_write),
+            read.execute.register.eq(x.rd),
+            read.execute.late.eq(x.control.late != LateSource.NONE),
+            read.execute.data.eq(self._execute.following.result),
+            read.memory.valid.eq(mem.valid & mem.control.rd_write),
+            read.memory.register.eq(mem.rd),
+            read.memory.late.eq(mem.control.late != LateSource.NONE),
+            read.memory.data.eq(mem.result),
+            read.write.valid.eq(w.rd_write),
+            read.write.register.eq(w.rd),
+            read.write.data.eq(w.result),
+            read.written.eq(self._written),
+            read.put_ahead.eq(
+                (x.valid & (x.control.system == System.CTXPUT)) | (mem.valid & (mem.control.system == System.CTXPUT))
+            ),
+        ]
+        for name in ("trap_context", "custom_enabled", "timeout_wait", "counter_enable"):
+            m.d.comb += getattr(read, name).eq(getattr(commit, name))
+
+    def _connect_execute(self, m):
+        commit, execute = self._commit, self._execute
+        m.d.comb += [
+            execute.slot.eq(self.execute_slot),
+            execute.late_result.eq(self.write_slot.result),
+            execute.moves.eq(self._advance & ~commit.redirect),
+            execute.interrupt.eq(commit.interrupt),
+            execute.interrupt_code.eq(commit.interrupt_code),
+            execute.context.eq(commit.state.context),
+            execute.exists.eq(commit.exists),
+            execute.sealed.eq(commit.sealed),
+            execute.pc_known.eq(commit.pc_known),
+            commit.check_context.eq(execute.operand[:4]),
+        ]
+
+    def _step(self, m):
+        """Align to register read to execute. A redirect drops both, even while the memory stage waits."""
+        commit, read, instruction = self._commit, self._read, self.fetch.instruction
+        m.d.comb += [
+            instruction.ready.eq(self._advance & ~read.wait & ~commit.hold),
+            self.fetch_waits.eq(~self._read_valid & self._advance),
+            self.operand_waits.eq(read.wait & self._advance),
+        ]
+        with m.If(self._advance):
+            m.d.sync += self.execute_slot.eq(read.slot)
+            with m.If(~read.wait):
+                m.d.sync += [
+                    self._fetched.eq(instruction.payload),
+                    self._read_valid.eq(instruction.valid & ~commit.hold),
+                ]
+        with m.If(commit.redirect):
+            m.d.sync += [self._read_valid.eq(0), self.execute_slot.valid.eq(0)]
+
+    def _complete(self, m):
+        """Memory stage to write-back."""
+        commit, slot, w = self._commit, self.memory_slot, self.write_slot
+        done = Signal()
+        late = Signal(32)
+        m.d.comb += [
+            done.eq(slot.valid & ~slot.trap.valid),
+            commit.slot.eq(slot),
+            commit.completes.eq(self._advance),
+            commit.other_pc.eq(self._file.read1_data),
+        ]
+        with m.Switch(slot.control.late):
+            with m.Case(LateSource.NONE):
+                m.d.comb += late.eq(slot.result)
+            with m.Case(LateSource.MEMORY):
+                m.d.comb += late.eq(self.memory.rdata)
+            with m.Case(LateSource.MULTIPLY):
+                m.d.comb += late.eq(self._execute.product)
+            with m.Case(LateSource.DIVIDE):
+                m.d.comb += late.eq(self._execute.quotient)
+            with m.Case(LateSource.CSR):
+                m.d.comb += late.eq(commit.csr_data)
+            with m.Case(LateSource.LINK):
+                m.d.comb += late.eq(commit.link)
+        put = done & (slot.control.system == System.CTXPUT)
+        with m.If(self._advance):
+            m.d.sync += [
+                w.retire.eq(done),
+                w.trap.eq(commit.takes_trap),
+                w.pc.eq(Mux(commit.takes_trap, commit.record.pc, slot.pc)),
+                w.raw.eq(slot.raw),
+                w.rd.eq(slot.rd),
+                w.rd_write.eq(done & slot.control.rd_write),
+                w.result.eq(Mux(commit.leaves, commit.record.pc, late)),
+                w.interrupt.eq(slot.trap.interrupt),
+                w.cause.eq(slot.trap.cause),
+                w.value.eq(commit.record.value),
+                w.context.eq(commit.state.context),
+                w.encrypted.eq(commit.state.encrypted),
+                w.level.eq(commit.state.level),
+                w.put.eq(put),
+                w.bank_write.eq(put | commit.leaves | (done & slot.control.rd_write)),
+                w.address.eq(Cat(slot.rd, commit.state.context)),
+            ]
+            with m.If(put):
+                m.d.sync += w.address.eq(Cat(slot.other_register, slot.other))
+            with m.If(commit.leaves):
+                m.d.sync += w.address.eq(Cat(Const(0, 5), commit.state.context))
+        m.d.sync += self.write_new.eq(self._advance)
+
+    def _write(self, m):
+        """Write-back: the bank, the masks, and the stack pointer at a switch (the stages are empty then)."""
+        commit, w, file, mask = self._commit, self.write_slot, self._file, self._mask
+        writes = Signal()
+        register = w.address[:5]
+        m.d.comb += [
+            writes.eq(w.bank_write & self.write_new),
+            file.write_enable.eq(writes),
+            file.write_address.eq(w.address),
+            file.write_data.eq(w.result),
+            mask.set_valid.eq(writes & w.rd_write),
+            mask.set_register.eq(w.rd),
+            mask.put_valid.eq(writes & w.put),
+            mask.put_context.eq(w.address[5:]),
+            mask.put_register.eq(register),
+            commit.pc_written.eq(writes & (register == 0)),
+            commit.pc_context.eq(w.address[5:]),
+            commit.stack_in.eq(Mux(mask.mask[STACK_POINTER], file.read1_data, 0)),
+            mask.keep_valid.eq(commit.keep_valid),
+            mask.keep.eq(commit.keep),
+            mask.swap.eq(commit.swap),
+            mask.swap_from.eq(commit.swap_from),
+            mask.swap_to.eq(commit.state.context),
+            mask.stack_valid.eq(commit.write_stack),
+            mask.stack_written.eq(commit.stack_written),
+        ]
+        with m.If(self._advance):
+            m.d.sync += [
+                self._written.valid.eq(w.rd_write),
+                self._written.register.eq(w.rd),
+                self._written.data.eq(w.result),
+            ]
+        with m.If(commit.write_stack):
+            m.d.comb += [
+                file.write_enable.eq(1),
+                file.write_address.eq(Cat(Const(STACK_POINTER, 5), commit.state.context)),
+                file.write_data.eq(commit.stack_out),
+            ]
+            m.d.sync += [
+                self._written.valid.eq(1),
+                self._written.register.eq(STACK_POINTER),
+                self._written.data.eq(commit.stack_out),
+            ]

@@ -1,0 +1,193 @@
+"""Register-read stage: decode, bypass, operands, and every trap that can be known before execution.
+
+Combinational between the fetched instruction's register and the execute stage's. Sources: see ``decode``; the project's
+reference of custom-0 for the mode rules.
+"""
+
+from amaranth.hdl import Const, Module, Mux, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from ..bus.core_ports import FetchedInstruction
+from ..isa.cause import Cause, Sub
+from .csr_rights import CsrRights
+from .decode import Decoder, LateSource, System
+from .mode import LINKS, ModeState
+from .slots import Bypass, ExecuteSlot
+
+
+class OperandRead(wiring.Component):
+    """One source operand: the newest of the bypassed results, else the register file, else zero when never written.
+
+    ``execute``, ``memory``, ``write`` and ``written`` are the results in flight, newest first. ``late``: take the write stage's result
+    in the next cycle. ``wait``: its producer is in execute and known only a cycle later than the next. All in the same cycle.
+    """
+
+    register: In(5)
+    used: In(1)
+    file_data: In(32)
+    mask: In(32)
+    execute: In(Bypass)
+    memory: In(Bypass)
+    write: In(Bypass)
+    written: In(Bypass)
+    data: Out(32)
+    late: Out(1)
+    wait: Out(1)
+
+    def elaborate(self, platform):
+        m = Module()
+        older = Signal(32)
+        m.d.comb += older.eq(Mux(self.mask.bit_select(self.register, 1), self.file_data, 0))
+        for source in (self.written, self.write, self.memory):
+            with m.If(source.valid & (source.register == self.register)):
+                m.d.comb += older.eq(source.data)
+        # The ALU's result comes last in the cycle, so it meets one selection only.
+        from_execute = Signal()
+        m.d.comb += [
+            from_execute.eq(self.execute.valid & (self.execute.register == self.register)),
+            self.data.eq(Mux(from_execute, self.execute.data, older)),
+            self.wait.eq(self.used & from_execute & self.execute.late),
+            self.late.eq(
+                self.memory.valid & self.memory.late & (self.memory.register == self.register) & ~from_execute
+            ),
+        ]
+        return m
+
+
+class ReadStage(wiring.Component):
+    """From ``fetched`` (with ``valid``) to ``slot`` in the same cycle.
+
+    - ``file1``, ``file2``, ``mask``: register file data of rs1 and rs2, and the written registers.
+    - ``execute``, ``memory``, ``write``, ``written``: bypass sources.
+    - ``put_ahead``: a ``ctxput`` is in execute or memory; ``ctxrun`` waits for it, since it reads the bank early.
+    - ``context``, ``trap_context``, ``level``, ``mode``, ``custom_enabled``, ``timeout_wait``, ``counter_enable``: who runs and what he may. All
+      change only with a redirect, so that what is decided here still holds when the instruction completes.
+    - ``wait``: the instruction must stay in this stage; the execute stage gets a bubble.
+
+    Rules of encrypted mode kept here: the first instruction is a landing; every later one comes from the same key and owner id.
+    """
+
+    valid: In(1)
+    fetched: In(FetchedInstruction)
+    file1: In(32)
+    file2: In(32)
+    mask: In(32)
+    execute: In(Bypass)
+    memory: In(Bypass)
+    write: In(Bypass)
+    written: In(Bypass)
+    put_ahead: In(1)
+    context: In(4)
+    trap_context: In(4)
+    level: In(2)
+    mode: In(ModeState)
+    custom_enabled: In(1)
+    timeout_wait: In(1)
+    counter_enable: In(3)
+    slot: Out(ExecuteSlot)
+    wait: Out(1)
+
+    def elaborate(self, platform):
+        m = Module()
+        fetched, slot, word = self.fetched, self.slot, self.fetched.word
+        m.submodules.decoder = decoder = Decoder()
+        control = decoder.control
+        operands = []
+        for name, field, used, data in (
+            ("rs1", word[15:20], control.rs1_used, self.file1),
+            ("rs2", word[20:25], control.rs2_used, self.file2),
+        ):
+            m.submodules[name] = operand = OperandRead()
+            m.d.comb += [operand.register.eq(field), operand.used.eq(used), operand.file_data.eq(data)]
+            m.d.comb += operand.mask.eq(self.mask)
+            for source in ("execute", "memory", "write", "written"):
+                m.d.comb += getattr(operand, source).eq(getattr(self, source))
+            operands.append(operand)
+        rs1, rs2 = operands
+        put_wait = (control.system == System.CTXRUN) & self.put_ahead
+        m.d.comb += [
+            decoder.word.eq(word),
+            decoder.level.eq(self.level),
+            decoder.custom_enabled.eq(self.custom_enabled),
+            decoder.timeout_wait.eq(self.timeout_wait),
+            self.wait.eq(self.valid & (rs1.wait | rs2.wait | put_wait)),
+            slot.valid.eq(self.valid & ~self.wait),
+            slot.pc.eq(fetched.pc),
+            slot.next_pc.eq(fetched.pc + Mux(fetched.compressed, 2, 4)),
+            slot.target.eq(fetched.pc + decoder.immediate),
+            slot.raw.eq(Mux(fetched.fault.valid, fetched.fault_pc, fetched.raw)),
+            slot.compressed.eq(fetched.compressed),
+            slot.predicted_taken.eq(fetched.predicted_taken),
+            slot.predicted_target.eq(fetched.predicted_target),
+            slot.control.eq(control),
+            slot.rd.eq(word[7:12]),
+            slot.rs1.eq(rs1.data),
+            slot.rs1_late.eq(rs1.late),
+            slot.rs2.eq(rs2.data),
+            slot.rs2_late.eq(rs2.late),
+            slot.b.eq(Mux(control.immediate, decoder.immediate, rs2.data)),
+            slot.b_late.eq(rs2.late & ~control.immediate),
+            slot.key_slot.eq(fetched.key_slot),
+            slot.owner.eq(fetched.owner),
+        ]
+        legal = self._system(m, decoder)
+        self._traps(m, legal, control)
+        return m
+
+    def _system(self, m, decoder):
+        """Flush and target of system instructions; returns whether the instruction is legal here."""
+        control, word = decoder.control, self.fetched.word
+        m.submodules.rights = rights = CsrRights()
+        landing = Signal()
+        m.d.comb += [
+            rights.address.eq(word[20:32]),
+            rights.write.eq(control.csr_write),
+            rights.level.eq(self.level),
+            rights.counter_enable.eq(self.counter_enable),
+            landing.eq((control.system == System.CRYPTOLAND) & self.mode.landing),
+            self.slot.control.flush.eq(control.flush | (control.csr_write & rights.flushes) | landing),
+            self.slot.indirect.eq(
+                ((control.system == System.CRYPTOMODE) | (control.system == System.RETMODE)) & (word[15:20] != 0)
+            ),
+        ]
+        return decoder.legal & (rights.legal | (control.late != LateSource.CSR))
+
+    def _traps(self, m, legal, control):
+        trap, fetched, mode = self.slot.trap, self.fetched, self.mode
+        foreign = (fetched.key_slot != mode.key_slot) | (fetched.owner != mode.owner)
+        with m.If(fetched.fault.valid):
+            m.d.comb += [
+                trap.valid.eq(1),
+                trap.cause.eq(fetched.fault.cause),
+                trap.sub.eq(fetched.fault.sub),
+                trap.value_valid.eq(1),
+            ]
+        with m.Elif(mode.encrypted & mode.landing & (control.system != System.CRYPTOLAND)):
+            self._raise(m, Cause.MODE, Sub.MODE_NO_LANDING)
+        with m.Elif(mode.encrypted & ~mode.landing & foreign):
+            self._raise(m, Cause.MODE, Sub.MODE_FETCH_OUTSIDE)
+        with m.Elif(~legal):
+            self._raise(m, Cause.ILLEGAL)
+            m.d.comb += trap.value_valid.eq(1)
+        with m.Else():
+            with m.Switch(control.system):
+                with m.Case(System.ECALL):
+                    # Four causes in the order of the levels, ECALL_U first.
+                    m.d.comb += [trap.valid.eq(1), trap.cause.eq(Const(Cause.ECALL_U.value, 5) | self.level)]
+                with m.Case(System.EBREAK):
+                    self._raise(m, Cause.BREAKPOINT)
+                with m.Case(System.CRYPTOMODE):
+                    with m.If((self.context == 0) | (self.context == self.trap_context)):
+                        self._raise(m, Cause.MODE, Sub.MODE_CONTEXT)
+                    with m.Elif(mode.encrypted):
+                        self._raise(m, Cause.MODE, Sub.MODE_NOT_PLAIN)
+                with m.Case(System.RETMODE):
+                    with m.If(~mode.encrypted):
+                        self._raise(m, Cause.MODE, Sub.MODE_NOT_ENCRYPTED)
+                    with m.Elif(control.rd_write & (mode.links == LINKS)):
+                        self._raise(m, Cause.MODE, Sub.MODE_BACKLINK_OVERFLOW)
+
+    def _raise(self, m, cause, sub=Sub.NONE):
+        trap = self.slot.trap
+        m.d.comb += [trap.valid.eq(1), trap.cause.eq(cause), trap.sub.eq(sub)]
