@@ -1,0 +1,120 @@
+"""Align stage: cuts fetch blocks into instructions and expands the compressed ones. Clock domain ``sync``."""
+
+from amaranth import Cat, Const, Module, Mux, Signal
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from ..bus.core_ports import FetchedInstruction
+from ..isa.cause import Cause, Sub
+from .expand import Expander
+from .fetch_queue import FetchBlock, judge
+
+
+class Aligner(wiring.Component):
+    """Gives one instruction a cycle, combinational out of the queue's flops.
+
+    An instruction that begins with the last halfword of a block has that half put aside, so that only the oldest block
+    is ever looked at. This happens together with the instruction before it, and takes a cycle of its own only when the
+    block was entered at that halfword.
+
+    Members
+    -------
+    head : In(FetchBlock), head_valid : In(1), head_trusted : In(1)
+        Oldest block of the queue. Until it is trusted (its line was really held) it is not touched.
+    pop, advance : Out(1), advance_start : Out(2)
+        To the queue.
+    drop : In(1)
+        A redirect: forget the half put aside, and go on after a fault.
+    encrypted : In(1)
+        Mode of the running code.
+    cut : Out(1)
+        A transfer is predicted for the first half of a 32-bit instruction, so that its second half was never
+        fetched. High as long as this is so; the fetch unit drops everything and begins again at the start of ``head``.
+    instruction : Out(stream.Signature(FetchedInstruction))
+        Nothing follows a fault until ``drop``.
+    """
+
+    head: In(FetchBlock)
+    head_valid: In(1)
+    head_trusted: In(1)
+    pop: Out(1)
+    advance: Out(1)
+    advance_start: Out(2)
+    drop: In(1)
+    encrypted: In(1)
+    cut: Out(1)
+    instruction: Out(stream.Signature(FetchedInstruction))
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.expander = expander = Expander()
+        head, out = self.head, self.instruction.payload
+        halves = [head.data[16 * n : 16 * n + 16] for n in range(4)]
+
+        # The half put aside: always the last one of the block before ``head``.
+        aside, aside_half, aside_block, aside_domain = Signal(), Signal(16), Signal(29), Signal(4)
+
+        low, high = Signal(16), Signal(16)
+        with m.Switch(head.start):
+            for n in range(4):
+                with m.Case(n):
+                    m.d.comb += [low.eq(halves[n]), high.eq(halves[(n + 1) % 4])]
+        with m.If(aside):
+            m.d.comb += [low.eq(aside_half), high.eq(halves[0])]
+        compressed, last = Signal(), Signal(2)
+        m.d.comb += [
+            compressed.eq(low[:2] != 0b11),
+            last.eq(Mux(aside | compressed, head.start, head.start + 1)),
+            expander.half.eq(low),
+        ]
+
+        stopped = Signal()
+        ready_head = self.head_valid & self.head_trusted & ~stopped
+        origin_fault = judge(m, head.origin, self.encrypted, "origin_fault")
+        split_domains = aside & (aside_domain != head.origin.domain)
+        second_half_missing = ~aside & ~compressed & (head.start == 3)
+        cut_here = ~aside & ~compressed & head.taken & (head.end == head.start)
+        whole = ~second_half_missing & ~cut_here
+        ends_block = head.taken & (head.end == last)
+        m.d.comb += [
+            self.instruction.valid.eq(ready_head & (origin_fault.valid | whole)),
+            self.cut.eq(ready_head & ~origin_fault.valid & cut_here),
+            out.pc.eq(Cat(Const(0, 1), Mux(aside, Cat(Const(3, 2), aside_block), Cat(head.start, head.block)))),
+            out.word.eq(Mux(compressed, expander.word, Cat(low, high))),
+            out.raw.eq(Cat(low, Mux(compressed, 0, high))),
+            out.compressed.eq(compressed),
+            out.predicted_taken.eq(ends_block),
+            out.predicted_target.eq(Cat(Const(0, 1), head.target)),
+            out.fault.eq(origin_fault),
+            out.fault_pc.eq(Cat(Const(0, 1), head.start, head.block)),
+            out.domain.eq(head.origin.domain),
+            out.key_slot.eq(head.origin.key_slot),
+            out.owner.eq(head.origin.owner),
+        ]
+        with m.If(~origin_fault.valid & split_domains):
+            m.d.comb += [
+                out.fault.valid.eq(1),
+                out.fault.cause.eq(Cause.REGION),
+                out.fault.sub.eq(Sub.REGION_MISALIGNED_FETCH),
+            ]
+
+        # Go on: within the block, to the next one, or to the next one with the last half put aside.
+        taken = self.instruction.valid & self.instruction.ready
+        long_tail = (halves[3][:2] == 0b11) & ~(head.taken & (head.end == 3))
+        tail_first = ready_head & ~origin_fault.valid & second_half_missing & ~cut_here
+        tail_next = taken & ~origin_fault.valid & (last == 2) & ~ends_block & long_tail
+        block_done = origin_fault.valid | ends_block | (last == 3) | tail_next
+        m.d.comb += [
+            self.pop.eq(tail_first | (taken & block_done)),
+            self.advance.eq(taken & ~block_done),
+            self.advance_start.eq(last + 1),
+        ]
+        with m.If(taken):
+            m.d.sync += [aside.eq(0), stopped.eq(out.fault.valid)]
+        with m.If(tail_first | tail_next):
+            m.d.sync += aside.eq(1)
+        with m.If(self.pop):
+            m.d.sync += [aside_half.eq(halves[3]), aside_block.eq(head.block), aside_domain.eq(head.origin.domain)]
+        with m.If(self.drop):
+            m.d.sync += [aside.eq(0), stopped.eq(0)]
+        return m

@@ -1,0 +1,324 @@
+"""Fetch unit: instruction cache, prediction, queue and align stage put together. Clock domain ``sync``.
+
+It decides what may be fetched: encrypted code only out of a region with a cipher and the right to execute, plain code
+only from outside of such regions, both only from memory or the mask ROM. A refused fetch never reaches the miss unit.
+"""
+
+from amaranth import Cat, Const, Module, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out, connect, flipped
+from amaranth.utils import ceil_log2
+
+from ..bus.core_ports import FetchPort, InstructionMissPort, LookupPort
+from ..isa.formats import Algorithm, RegionFlag
+from ..memory.doors import InvalidatePort
+from ..memory.icache import InstructionCache
+from ..memory.physical import is_mask_rom, is_ram
+from .align import Aligner
+from .fetch_queue import FetchOrigin, FetchQueue, judge
+from .predictor import Predictor
+
+EXECUTE_BIT = ceil_log2(RegionFlag.EXECUTE)
+
+
+class FetchTrial(wiring.Component):
+    """The cycle after a block went into the queue: was its line held, under its own domain?
+
+    This is one cycle late on purpose, so that the look-up and the tags do not stand in front of the next address.
+
+    Members
+    -------
+    push : In(1), line : In(26), origin : In(FetchOrigin), present : In(1), held_domain : In(4)
+        What is known in the fetch stage.
+    drop : In(1)
+        Whatever is on trial does not count: redirect, flush or cut.
+    encrypted : In(1)
+        Mode of the running code.
+    good : Out(1)
+        The block may be used: held, or refused (then nothing of its data is used).
+    missed : Out(1)
+        It must be withdrawn; a fill of ``missed_line`` : Out(26) in ``missed_domain`` : Out(4) is needed. Low with
+        ``drop``.
+    refused : Out(1)
+        It carries a fault. Nothing after it is of use.
+    """
+
+    push: In(1)
+    line: In(26)
+    origin: In(FetchOrigin)
+    present: In(1)
+    held_domain: In(4)
+    drop: In(1)
+    encrypted: In(1)
+    good: Out(1)
+    missed: Out(1)
+    missed_line: Out(26)
+    missed_domain: Out(4)
+    refused: Out(1)
+
+    def elaborate(self, platform):
+        m = Module()
+        valid, origin, present, held_domain = Signal(), Signal(FetchOrigin), Signal(), Signal(4)
+        m.d.sync += [
+            valid.eq(self.push),
+            origin.eq(self.origin),
+            present.eq(self.present),
+            held_domain.eq(self.held_domain),
+            self.missed_line.eq(self.line),
+        ]
+        fault = judge(m, origin, self.encrypted, "trial_fault")
+        hit = present & (held_domain == origin.domain)
+        m.d.comb += [
+            self.good.eq(fault.valid | hit),
+            self.refused.eq(valid & fault.valid),
+            self.missed.eq(valid & ~self.good & ~self.drop),
+            self.missed_domain.eq(origin.domain),
+        ]
+        return m
+
+
+class FetchAddress(wiring.Component):
+    """Which block is in the fetch stage, and which comes next.
+
+    Members
+    -------
+    redirect : In(1), redirect_pc : In(31)
+        Go on there (address without bit 0) in the next cycle; goes before everything else.
+    stop : In(1)
+        Fetch nothing until the next redirect.
+    cut : In(1), cut_pc : In(31)
+        Go on there as soon as no fill is on its way.
+    missed : In(1)
+        The block pushed in the cycle before was not held: go on with it when its line has come.
+    refused : In(1)
+        The block pushed in the cycle before carries a fault: as ``stop``.
+    taken : In(1), target : In(31)
+        Prediction for the block in the fetch stage.
+    ready : In(1)
+        It can go into the queue in this cycle; ``push`` : Out(1) says that it does.
+    fill_idle, fill_ended, fill_failed : In(1)
+        From the instruction cache; ``fill_start`` : Out(1) begins a fill of the missed line.
+    valid : Out(1), pc : Out(31), error : Out(1)
+        The fetch stage: valid, halfword address, and whether the memory answered this very fetch with an error.
+    next_block : Out(29)
+        Block of the next cycle, for the RAM's address.
+    """
+
+    redirect: In(1)
+    redirect_pc: In(31)
+    stop: In(1)
+    cut: In(1)
+    cut_pc: In(31)
+    missed: In(1)
+    refused: In(1)
+    taken: In(1)
+    target: In(31)
+    ready: In(1)
+    push: Out(1)
+    fill_idle: In(1)
+    fill_ended: In(1)
+    fill_failed: In(1)
+    fill_start: Out(1)
+    pc: Out(31)
+    valid: Out(1)
+    error: Out(1)
+    next_block: Out(29)
+
+    def elaborate(self, platform):
+        m = Module()
+        waiting, wanted, replay_pc, trial_pc, next_pc = Signal(), Signal(), Signal(31), Signal(31), Signal(31)
+        m.d.comb += [
+            self.push.eq(self.valid & self.ready & ~self.missed & ~self.refused),
+            self.fill_start.eq(self.missed & self.fill_idle),
+            self.next_block.eq(next_pc[2:]),
+            next_pc.eq(self.pc),
+        ]
+        # Nothing here waits for ``missed``: an address that turns out to be in vain is replaced by the replay.
+        with m.If(self.redirect):
+            m.d.comb += next_pc.eq(self.redirect_pc)
+        with m.Elif(waiting):
+            m.d.comb += next_pc.eq(replay_pc)
+        with m.Elif(self.ready & self.taken):
+            m.d.comb += next_pc.eq(self.target)
+        with m.Elif(self.ready):
+            m.d.comb += next_pc.eq(Cat(Const(0, 2), self.pc[2:] + 1))
+        m.d.sync += [self.pc.eq(next_pc), trial_pc.eq(self.pc)]
+
+        with m.If(self.redirect):
+            m.d.sync += [self.valid.eq(1), self.error.eq(0), waiting.eq(0), wanted.eq(0)]
+        with m.Elif(self.stop):
+            m.d.sync += [self.valid.eq(0), waiting.eq(0), wanted.eq(0)]
+        with m.Elif(self.cut):
+            m.d.sync += [self.valid.eq(0), waiting.eq(1), wanted.eq(0), replay_pc.eq(self.cut_pc)]
+        with m.Elif(self.missed):  # with another fill on its way, the replay misses again and then starts its own
+            m.d.sync += [self.valid.eq(0), waiting.eq(1), wanted.eq(self.fill_idle), replay_pc.eq(trial_pc)]
+        with m.Elif(self.refused):
+            m.d.sync += self.valid.eq(0)
+        with m.Elif(waiting & (self.fill_idle | self.fill_ended)):
+            m.d.sync += [self.valid.eq(1), self.error.eq(wanted & self.fill_failed), waiting.eq(0), wanted.eq(0)]
+        with m.Elif(self.push):
+            m.d.sync += self.error.eq(0)
+        return m
+
+
+class FetchUnit(wiring.Component):
+    """Delivers the instructions of the predicted path, one a cycle.
+
+    A redirect in cycle t gives the first instruction in t+2 when its line is held; a predicted transfer costs nothing
+    while the queue holds an instruction. A miss costs four cycles besides the request itself (found in t+2, asked for
+    in t+3; after the last beat in cycle u the instruction comes in u+3). After a fault, a flush and a reset nothing is
+    fetched until the next redirect. In the cycle of a redirect or of ``flush_start`` the core must not take an
+    instruction.
+
+    Parameters
+    ----------
+    icache_bytes, cache_ways : int
+        As for ``InstructionCache``.
+    predictor_entries : int
+        Branch target entries, a power of two of at least 4.
+    ram_bytes : int
+        Memory from ``RAM_BASE`` on, a power of two of at least 64 KiB.
+
+    Members
+    -------
+    port : In(FetchPort())
+        The core. ``flush_busy`` as in ``InstructionCache.flush_busy``.
+    lookup : Out(LookupPort())
+        Region of the block in the fetch stage. Its answer is kept with the block.
+    miss : Out(InstructionMissPort())
+        Lines that may be fetched and are not held. A request once made is finished, redirect or not.
+    invalidate : In(InvalidatePort())
+        The miss unit takes a line out of another domain.
+    event_icache_miss : Out(1)
+        One cycle per line asked for.
+
+    Errors: a beat with an error gives ``Cause.FETCH_FAULT`` for this fetch, and the next one asks for the line again.
+    Nothing here tells one key's code from another's; the core compares ``key_slot`` (``FetchedInstruction``).
+    """
+
+    def __init__(self, *, icache_bytes: int, cache_ways: int, predictor_entries: int, ram_bytes: int):
+        self.icache_bytes = icache_bytes
+        self.cache_ways = cache_ways
+        self.predictor_entries = predictor_entries
+        self.ram_bytes = ram_bytes
+        super().__init__(
+            {
+                "port": In(FetchPort()),
+                "lookup": Out(LookupPort()),
+                "miss": Out(InstructionMissPort()),
+                "invalidate": In(InvalidatePort()),
+                "event_icache_miss": Out(1),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.cache = cache = InstructionCache(
+            bytes=self.icache_bytes, ways=self.cache_ways, ram_bytes=self.ram_bytes
+        )
+        m.submodules.predictor = predictor = Predictor(self.predictor_entries)
+        m.submodules.address = address = FetchAddress()
+        m.submodules.queue = queue = FetchQueue()
+        m.submodules.trial = trial = FetchTrial()
+        m.submodules.align = align = Aligner()
+        connect(m, flipped(self.invalidate), cache.invalidate)
+        connect(m, cache.miss, flipped(self.miss))
+        connect(m, align.instruction, flipped(self.port.instruction))
+        port, origin, encrypted = self.port, queue.entry.origin, self.port.state.encrypted
+
+        # A cut waits for the core's own update, since the wrong entry is removed together with it.
+        cut, restart = Signal(), Signal()
+        m.d.comb += [
+            cut.eq(align.cut & ~port.update_valid),
+            restart.eq(port.redirect | port.flush_start | cut),
+        ]
+        m.d.comb += [
+            address.redirect.eq(port.redirect),
+            address.redirect_pc.eq(port.redirect_pc[1:]),
+            address.stop.eq(port.flush_start),
+            address.cut.eq(cut),
+            address.cut_pc.eq(Cat(align.head.start, align.head.block)),
+            address.missed.eq(trial.missed),
+            address.refused.eq(trial.refused),
+            address.taken.eq(predictor.taken),
+            address.target.eq(predictor.target),
+            address.ready.eq(queue.room & ~cache.blocked),
+            address.fill_idle.eq(cache.fill_idle),
+            address.fill_ended.eq(cache.fill_ended),
+            address.fill_failed.eq(cache.fill_failed),
+            self.lookup.context.eq(port.state.context),
+            self.lookup.line.eq(address.pc[5:]),
+        ]
+        self._place(m, origin, address)
+        m.d.comb += [
+            queue.entry.data.eq(cache.data),
+            queue.entry.block.eq(address.pc[2:]),
+            queue.entry.start.eq(address.pc[:2]),
+            queue.entry.taken.eq(predictor.taken),
+            queue.entry.end.eq(predictor.end),
+            queue.entry.target.eq(predictor.target),
+            queue.push.eq(address.push),
+            queue.withdraw.eq(trial.missed),
+            queue.flush.eq(restart),
+            queue.pop.eq(align.pop),
+            queue.advance.eq(align.advance),
+            queue.advance_start.eq(align.advance_start),
+            trial.push.eq(address.push & ~restart),
+            trial.line.eq(self.lookup.line),
+            trial.origin.eq(origin),
+            trial.present.eq(cache.present),
+            trial.held_domain.eq(cache.held_domain),
+            trial.drop.eq(restart),
+            trial.encrypted.eq(encrypted),
+            align.head.eq(queue.head),
+            align.head_valid.eq(queue.head_valid),
+            align.head_trusted.eq(trial.good | ~queue.head_on_trial),
+            align.drop.eq(restart),
+            align.encrypted.eq(encrypted),
+        ]
+        self._connect_cache(m, cache, address, trial)
+        self._connect_predictor(m, predictor, address, trial, align, cut)
+        return m
+
+    def _place(self, m, origin, address):
+        """What the look-up and the address map say of the block in the fetch stage."""
+        match, byte_address = self.lookup.match, Cat(Const(0, 1), address.pc)
+        m.d.comb += [
+            origin.region.eq(match.hit & (match.algorithm != Algorithm.NONE)),
+            origin.execute.eq(match.flags[EXECUTE_BIT]),
+            origin.fetchable.eq(is_ram(byte_address, self.ram_bytes) | is_mask_rom(byte_address)),
+            origin.error.eq(address.error),
+            origin.domain.eq(match.domain),
+            origin.key_slot.eq(match.key_slot),
+            origin.owner.eq(match.owner),
+        ]
+
+    def _connect_cache(self, m, cache, address, trial):
+        """The cache's read, fill and flush."""
+        m.d.comb += [
+            cache.next_block.eq(address.next_block),
+            cache.block.eq(address.pc[2:]),
+            cache.touch.eq(address.push),
+            cache.fill_start.eq(address.fill_start),
+            cache.fill_line.eq(trial.missed_line),
+            cache.fill_domain.eq(trial.missed_domain),
+            cache.fill_rom.eq(~trial.missed_line[-1]),  # of what may be fetched, only the memory has the highest bit
+            cache.flush_start.eq(self.port.flush_start),
+            self.port.flush_busy.eq(cache.flush_busy),
+            self.event_icache_miss.eq(cache.event_miss),
+        ]
+
+    def _connect_predictor(self, m, predictor, address, trial, align, cut):
+        """The predictor's look-up, its progress with the fetch stage and what it learns."""
+        m.d.comb += [
+            predictor.block.eq(address.pc[2:]),
+            predictor.start.eq(address.pc[:2]),
+            predictor.accept.eq(address.push),
+            predictor.undo.eq(trial.missed),
+            predictor.redirect.eq(self.port.redirect),
+            predictor.update_valid.eq(self.port.update_valid),
+            predictor.update.eq(self.port.update),
+            predictor.forget.eq(cut),
+            predictor.forget_word.eq(Cat(align.head.start[1], align.head.block)),
+            predictor.clear.eq(self.port.clear_predictor),
+        ]

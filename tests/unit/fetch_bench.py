@@ -1,0 +1,242 @@
+"""A core, a miss unit and memory around the fetch unit, in Python, and the rule that every delivered instruction obeys.
+
+The rule: after a redirect the first instruction stands at the address asked for, and every other one where the one
+before it goes on (its predicted target, or the next address). Its bits, its fault and its origin are those of the
+model, and nothing follows a fault.
+"""
+
+import random
+from dataclasses import dataclass, field
+
+from amaranth import Module
+from amaranth.lib import data, wiring
+
+from hakone.bus.core_ports import BranchKind, ExecState, RegionMatch
+from hakone.core.fetch import FetchUnit
+from hakone.isa.cause import Cause, Sub
+from hakone.isa.formats import Algorithm, RegionFlag
+from hakone.isa.platform import MASK_ROM, RAM_BASE
+
+RAM_BYTES = 1 << 20
+PLAIN = {"context": 0, "level": 3, "encrypted": 0, "key_slot": 0, "owner": 0}
+
+
+@dataclass(frozen=True)
+class Region:
+    """An attribute entry as the look-up shows it; ``first`` and ``last`` are line numbers."""
+
+    context: int
+    first: int
+    last: int
+    algorithm: Algorithm = Algorithm.AES128_XTS
+    flags: RegionFlag = RegionFlag.READ | RegionFlag.EXECUTE
+    domain: int = 1
+    key_slot: int = 2
+    owner: int = 3
+
+
+@dataclass
+class World:
+    """Memory as code under each domain sees it, and what may be fetched.
+
+    ``contents`` keeps the bytes by (line, domain), random ones where nothing was placed.
+    """
+
+    seed: int
+    regions: list[Region] = field(default_factory=list)
+    contents: dict = field(default_factory=dict)
+    error_lines: set = field(default_factory=set)
+
+    def line_bytes(self, line: int, domain: int) -> bytes:
+        """64 bytes of a line in plaintext."""
+        key = (line, domain)
+        if key not in self.contents:
+            self.contents[key] = random.Random(f"{self.seed} {line} {domain}").randbytes(64)
+        return self.contents[key]
+
+    def place(self, address: int, code: bytes, domain: int = 0):
+        """Write plaintext."""
+        for n, byte in enumerate(code):
+            line, offset = divmod(address + n, 64)
+            old = self.line_bytes(line, domain)
+            self.contents[line, domain] = old[:offset] + bytes([byte]) + old[offset + 1 :]
+
+    def find(self, line: int, state: dict) -> Region | None:
+        """The entry that matches."""
+        found = (r for r in self.regions if r.context == state["context"] and r.first <= line <= r.last)
+        return next(found, None)
+
+    def fault(self, address: int, state: dict) -> tuple[Cause, Sub] | None:
+        """Why a fetch at ``address`` is refused."""
+        line = address >> 6
+        region = self.find(line, state)
+        protected = region is not None and region.algorithm != Algorithm.NONE
+        if state["encrypted"] and not (protected and region.flags & RegionFlag.EXECUTE):
+            return Cause.MODE, Sub.MODE_FETCH_OUTSIDE
+        if not state["encrypted"] and protected:
+            return Cause.MODE, Sub.MODE_PLAIN_FETCH
+        known = RAM_BASE <= address < RAM_BASE + RAM_BYTES or MASK_ROM.base <= address < MASK_ROM.end
+        if not known or line in self.error_lines:
+            return Cause.FETCH_FAULT, Sub.NONE
+        return None
+
+    def half(self, address: int, state: dict) -> tuple[int, int]:
+        """Halfword and domain; only where nothing is refused."""
+        region = self.find(address >> 6, state)
+        domain = region.domain if region else 0
+        offset = address & 63
+        return int.from_bytes(self.line_bytes(address >> 6, domain)[offset : offset + 2], "little"), domain
+
+    def expected(self, pc: int, state: dict) -> dict:
+        """What the fetch unit must deliver at ``pc``: either ``fault`` with ``fault_pc`` or ``raw`` with its origin."""
+        if fault := self.fault(pc, state):
+            return {"pc": pc, "fault": fault, "fault_pc": pc}
+        raw, domain = self.half(pc, state)
+        compressed = raw & 3 != 3
+        if not compressed:
+            second = (pc + 2) & 0xFFFF_FFFF
+            if fault := self.fault(second, state):
+                return {"pc": pc, "fault": fault, "fault_pc": second}
+            high, other = self.half(second, state)
+            if other != domain:
+                return {"pc": pc, "fault": (Cause.REGION, Sub.REGION_MISALIGNED_FETCH), "fault_pc": second}
+            raw |= high << 16
+        region = self.find(pc >> 6, state)
+        key_slot, owner = (region.key_slot, region.owner) if region else (0, 0)
+        origin = {"domain": domain, "key_slot": key_slot, "owner": owner}
+        return {"pc": pc, "fault": None, "raw": raw, "compressed": int(compressed), **origin}
+
+
+class Guarded(wiring.Component):
+    """The fetch unit with the look-up of a ``World`` beside it."""
+
+    def __init__(self, world: World, **sizes):
+        self.world = world
+        settings = {"icache_bytes": 1024, "cache_ways": 2, "predictor_entries": 16, "ram_bytes": RAM_BYTES}
+        self.fetch = FetchUnit(**(settings | sizes))
+        super().__init__({})
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.fetch = self.fetch
+        lookup = self.fetch.lookup
+        for region in self.world.regions:
+            here = (lookup.line >= region.first) & (lookup.line <= region.last)
+            with m.If((lookup.context == region.context) & here):
+                fields = {"hit": 1, "algorithm": region.algorithm, "flags": int(region.flags)}
+                numbers = {"domain": region.domain, "key_slot": region.key_slot, "owner": region.owner}
+                m.d.comb += lookup.match.eq(RegionMatch.const(fields | numbers))
+        return m
+
+
+class MissUnit:
+    """Answers line requests with random delay; ``requests`` keeps (line, domain, rom)."""
+
+    def __init__(self, world: World, rng: random.Random, max_delay: int = 12, gap_chance: float = 0.2):
+        self.world, self.rng, self.max_delay, self.gap_chance = world, rng, max_delay, gap_chance
+        self.requests, self.delay, self.beat = [], None, 0
+
+    def step(self, ctx, miss):
+        """One cycle: look at the request, set the beat."""
+        ctx.set(miss.beat_valid, 0)
+        if not ctx.get(miss.valid):
+            assert self.delay is None, "the request was withdrawn"
+            return
+        line, domain = ctx.get(miss.line), ctx.get(miss.domain)
+        if self.delay is None:
+            self.requests.append((line, domain, ctx.get(miss.rom)))
+            self.delay, self.beat = self.rng.randint(0, self.max_delay), 0
+        assert (line, domain) == self.requests[-1][:2], "the request changed"
+        if self.delay > 0:
+            self.delay -= 1
+        elif self.beat == 0 or self.rng.random() >= self.gap_chance:
+            word = self.world.line_bytes(line, domain)[8 * self.beat : 8 * self.beat + 8]
+            error = line in self.world.error_lines and (self.beat == 7 or self.rng.random() < 0.3)
+            ctx.set(miss.beat_valid, 1)
+            ctx.set(miss.beat.data, int.from_bytes(word, "little"))
+            ctx.set(miss.beat.last, self.beat == 7)
+            ctx.set(miss.beat.error, error)
+            self.beat += 1
+            if self.beat == 8:
+                self.delay = None
+
+
+class Core:
+    """Drives redirects and takes instructions; checks each against the rule. One ``cycle`` call per clock cycle."""
+
+    def __init__(self, ctx, fetch: FetchUnit, world: World, rng: random.Random, **miss_settings):
+        self.ctx, self.fetch, self.world = ctx, fetch, world
+        self.miss_unit = MissUnit(world, rng, **miss_settings)
+        self.time, self.waited, self.next_pc, self.ended = 0, 0, None, True
+        self.state, self.new_state = dict(PLAIN), None
+        self.delivered = []
+
+    async def cycle(self, *, ready=True, redirect=None, update=None, flush=False, clear=False, invalidate=None):
+        """One clock cycle; returns the instruction taken in it, or None.
+
+        ``redirect``: (address, state). ``update``: from ``transfer``. ``invalidate``: (line, domain), kept until done.
+        """
+        ctx, port = self.ctx, self.fetch.port
+        if self.new_state is not None:
+            self.state, self.new_state = self.new_state, None
+            ctx.set(port.state, ExecState.const(self.state))
+        ctx.set(port.redirect, redirect is not None)
+        ctx.set(port.redirect_pc, redirect[0] if redirect else 0xDEAD_BEEE)
+        ctx.set(port.flush_start, flush)
+        ctx.set(port.clear_predictor, clear)
+        if invalidate is not None:
+            ctx.set(self.fetch.invalidate.valid, 1)
+            ctx.set(self.fetch.invalidate.line, invalidate[0])
+            ctx.set(self.fetch.invalidate.domain, invalidate[1])
+        ctx.set(port.update_valid, update is not None)
+        if update:
+            for name, value in update.items():
+                ctx.set(getattr(port.update, name), value)
+        ctx.set(port.instruction.ready, ready)
+        self.miss_unit.step(ctx, self.fetch.miss)
+        taken = None
+        if redirect:
+            self.next_pc, self.new_state = redirect
+            self.ended, self.waited = False, 0
+        elif flush:
+            self.next_pc, self.ended = None, True
+        elif ctx.get(port.instruction.valid) and ready:
+            taken = self.check(ctx.get(port.instruction.payload))
+            self.waited = 0
+        elif ready and not self.ended and not ctx.get(port.flush_busy):
+            self.waited += 1
+            assert self.waited < 200, f"no instruction at {self.next_pc:#x} for {self.waited} cycles"
+        invalidated = ctx.get(self.fetch.invalidate.done)
+        await ctx.tick()
+        if invalidated:
+            ctx.set(self.fetch.invalidate.valid, 0)
+        self.time += 1
+        return taken
+
+    def check(self, got: data.Const) -> dict:
+        """Compare one delivered instruction with the model, and note where the next one must stand."""
+        assert self.next_pc is not None and not self.ended, f"an instruction at {got.pc:#x} that nobody asked for"
+        expected = self.world.expected(self.next_pc, self.state)
+        seen = {"pc": got.pc, "fault": (Cause(got.fault.cause), Sub(got.fault.sub)) if got.fault.valid else None}
+        if got.fault.valid:
+            seen["fault_pc"] = got.fault_pc
+            self.ended = True
+        else:
+            seen |= {n: getattr(got, n) for n in ("raw", "compressed", "domain", "key_slot", "owner")}
+        assert seen == expected, f"cycle {self.time}: {seen} instead of {expected} in {self.state}"
+        if got.fault.valid:
+            self.next_pc = None
+            return expected | {"time": self.time}
+        if not got.compressed:
+            assert got.word == got.raw
+        length = 2 if got.compressed else 4
+        self.next_pc = got.predicted_target if got.predicted_taken else (got.pc + length) & 0xFFFF_FFFF
+        record = expected | {"time": self.time, "taken": got.predicted_taken, "target": got.predicted_target}
+        self.delivered.append(record)
+        return record
+
+
+def transfer(pc: int, target: int, *, kind=BranchKind.JUMP, compressed=False, taken=True, mispredicted=True) -> dict:
+    """A branch update."""
+    fields = {"pc": pc, "target": target, "kind": kind, "compressed": compressed}
+    return fields | {"taken": taken, "mispredicted": mispredicted}
