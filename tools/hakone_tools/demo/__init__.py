@@ -1,0 +1,1 @@
+"""``make demo``: an encrypted program runs, and the bus shows nothing."""
