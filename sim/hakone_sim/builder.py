@@ -1,9 +1,9 @@
 """Builds the simulation model: Verilog in, one executable out, once for each distinct input.
 
 ``build/sim/<hash>/model`` is keyed by the Verilog text, the C++ sources, the options and the versions of the tools.
-Building happens in a temporary folder that is renamed when it is complete, under a lock file, so that two processes which
-ask for the same model build it once. What does not depend on the Verilog (Verilator's runtime, the harness) is an archive
-of its own, keyed the same way, and compiled once for all models.
+Building happens in a temporary folder that is renamed when it is complete, under a lock file, so that two processes
+which ask for the same model build it once. What does not depend on the Verilog (Verilator's runtime, the harness) is
+an archive of its own, keyed the same way, and compiled once for all models.
 """
 
 import fcntl
@@ -79,9 +79,9 @@ def probe_layout() -> str:
         for name, f in record.as_shape():
             lines.append(f"constexpr Field {prefix}_{name.upper()}{{{f.offset}, {f.width}}};")
     events = Probe().members["events"].shape
-    names = {e.value: e.name.lower() for e in Event}
+    names = {int(e): name.lower() for name, e in Event.__members__.items()}
     lines.append(f"constexpr unsigned EVENTS = {events};")
-    lines.append(f"constexpr unsigned EVENT_WFI_WAIT = {Event.WFI_WAIT.value};")
+    lines.append(f"constexpr unsigned EVENT_WFI_WAIT = {int(Event.WFI_WAIT)};")
     text = ", ".join(f'"{names.get(n, f"event{n}")}"' for n in range(int(events)))
     lines += [f"constexpr const char* EVENT_NAMES[] = {{{text}}};", "}  // namespace hakone::layout", ""]
     return "\n".join(lines)
@@ -101,7 +101,7 @@ def _sources() -> list[Path]:
 
 @contextmanager
 def _progress(what: str) -> Iterator[Callable[[str], None]]:
-    """A line on the terminal that appears when the work takes over two seconds; yields a function that changes its text."""
+    """A line on the terminal once the work takes over two seconds; yields a function that changes its text."""
     from rich.console import Console
 
     console = Console(stderr=True)
@@ -171,7 +171,7 @@ def _compiler(waves: bool) -> list[str]:
 
 
 def _once(target: Path, what: str, make: Callable[[Path, Callable[[str], None]], None]) -> Path:
-    """``target``, a folder, made by ``make(temporary folder, tell)`` unless it exists. One process builds, others wait."""
+    """``target``, a folder, made by ``make(temporary folder, tell)`` unless it exists; one process at a time."""
     if target.exists():
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -213,7 +213,7 @@ def runtime(waves: bool = False) -> Path:
 def build(verilog: Path | str, waves: bool = False) -> Path:
     """The executable that simulates ``verilog`` (a file, or its text), with the top level ``hakone`` and its probe.
 
-    ``waves`` builds a slower model that can write waveforms. Raises ``BuildError`` or ``toolchain.MissingTool``.
+    ``waves`` builds a slower model that can write waveforms. Raises ``BuildError`` or ``toolchain.MissingToolError``.
     """
     text = verilog.read_text() if isinstance(verilog, Path) else verilog
     tools = toolchain.find()
@@ -249,7 +249,9 @@ def build(verilog: Path | str, waves: bool = False) -> Path:
 
 
 def model(config, waves: bool = False) -> Path:
-    """The executable for a ``SocConfig``; its probe is switched on. Generates the Verilog when a hardware source has changed."""
+    """The executable for a ``SocConfig`` with its probe on. Generates the Verilog when a hardware source has
+    changed.
+    """
     import dataclasses
 
     from hakone.gen import verilog

