@@ -2,7 +2,7 @@
 
 The format stands in ``cpp/trace_file.h``: a header of 32 bytes and records of 32 bytes. ``value`` of a trap is tval;
 a store has its word address in ``pc`` and its data in ``raw``. ``instruction`` counts the instructions retired before
-the record.
+the record. ``events`` has a bit for every ``isa.events.Event`` since the instruction or trap before.
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,15 @@ from pathlib import Path
 import numpy as np
 
 RECORD = np.dtype(
-    [("cycle", "<u8"), ("pc", "<u4"), ("raw", "<u4"), ("value", "<u4"), ("info", "<u4"), ("instruction", "<u8")]
+    [
+        ("cycle", "<u8"),
+        ("pc", "<u4"),
+        ("raw", "<u4"),
+        ("value", "<u4"),
+        ("info", "<u4"),
+        ("instruction", "<u4"),
+        ("events", "<u4"),
+    ]
 )
 RETIRE, TRAP, STORE = 1, 2, 3
 MAGIC = b"HKNTRACE"
