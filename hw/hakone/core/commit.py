@@ -26,7 +26,7 @@ class Commit(wiring.Component):
     ``redirect_pc`` comes from registers only: a fault of the load/store unit is turned into a request first. It may come before
     ``completes`` when a load or a division had been predicted taken by mistake.
 
-    - ``wait``: the instruction is not done yet. ``wfi`` waits for an enabled pending interrupt, ``fence.i`` for the invalidation of the
+    - ``sleeps``: a ``wfi`` that an interrupt can end is waiting. ``wait``: the instruction is not done yet. ``wfi`` waits for an enabled pending interrupt, ``fence.i`` for the invalidation of the
       instruction cache, which an interrupt does not cut short (64 sets or fewer, a cycle or two each).
     - ``start``: the core is idle from reset until it is high; then fetching begins at the reset address. ``hold``: no
       instruction may be accepted (idle, halted, or the first cycle after a switch).
@@ -63,6 +63,7 @@ class Commit(wiring.Component):
     time: In(64)
     boot_contexts: In(16)
     boot_status: In(16)
+    sleeps: Out(1)
     interrupt: Out(1)
     interrupt_code: Out(Cause)
     custom_enabled: Out(1)
@@ -128,6 +129,7 @@ class Commit(wiring.Component):
             self.flush_start.eq(fence & ~flushing),
             fence_waits.eq(fence & (~flushing | self.flush_busy)),
             self.wait.eq(fence_waits | (wfi & ~self._csr.wake)),
+            self.sleeps.eq(wfi & self._csr.wakeable),
         ]
         m.d.sync += flushing.eq(fence_waits)
         self._fence_waits = fence_waits

@@ -30,6 +30,7 @@ CORE_EVENTS = (
     Event.CONTEXT_SWITCH,
     Event.MODE_SWITCH,
     Event.REGION_FAULT,
+    Event.WFI_WAIT,
 )
 
 
@@ -38,18 +39,19 @@ class Core(wiring.Component):
 
     Parameter ``config_word`` (32 bits) is what ``hxconfig`` reads.
 
-    Members: ``fetch`` and ``memory`` are the doors. ``software``, ``timer``, ``external``: interrupt lines, level-sensitive, synchronous; ``time``:
-    ``mtime``. ``boot_contexts`` has a bit for each context that a boot record names, ``boot_status`` is what ``hxboot`` reads; both are constant
-    once ``start`` is high. The core is idle from reset until ``start``. Nothing needs to be cleared in between: registers,
-    context rows and stack words count as zero until their first write (``WrittenMask``, ``ContextUnit``, ``ModeUnit``).
-    ``retire`` is valid for one cycle for each completed instruction or trap, with no back-pressure; ``event_*`` are high for one cycle each.
+    Members: ``fetch`` and ``memory`` are the doors. ``software``, ``timer``, ``external``: interrupt lines,
+    level-sensitive, synchronous; ``time``: ``mtime``. ``boot_contexts`` has a bit for each context that a boot record
+    names, ``boot_status`` is what ``hxboot`` reads; both are constant once ``start`` is high. The core is idle from
+    reset until ``start``. Nothing needs to be cleared in between: registers, context rows and stack words count as
+    zero until their first write (``WrittenMask``, ``ContextUnit``, ``ModeUnit``). ``retire`` is valid for one cycle
+    for each completed instruction or trap, with no back-pressure; ``event_*`` are high for one cycle each.
     ``halted``: failed closed, until reset.
 
-    Timing: an instruction's result is ready for the next one, a load's one cycle later. A redirect leaves the memory stage one cycle
-    after a transfer was in execute; the target is in register read three cycles after the redirect with a fetch unit
-    of two stages. Traps, ``mret``, ``ctxrun`` and mode switches cost the same as a mispredicted branch.
-    Interrupts are attached to an instruction that enters the memory stage, so they wait for a memory operation or a
-    division, never cancel one. Reservations end at every trap, return and switch.
+    Timing: an instruction's result is ready for the next one, a load's one cycle later. A redirect leaves the memory
+    stage one cycle after a transfer was in execute; the target is in register read three cycles after the redirect
+    with a fetch unit of two stages. Traps, ``mret``, ``ctxrun`` and mode switches cost the same as a mispredicted
+    branch. Interrupts are attached to an instruction that enters the memory stage, so they wait for a memory
+    operation or a division, never cancel one. Reservations end at every trap, return and switch.
     """
 
     def __init__(self, config_word: int = 0):
@@ -107,6 +109,7 @@ class Core(wiring.Component):
             fetch.update.target.eq(slot.goes_to),
             self.event_transfer.eq(leaves & transfer),
             self.event_mispredict.eq(leaves & slot.mispredicted),
+            self.event_wfi_wait.eq(commit.sleeps),
             self.event_flush.eq(leaves & slot.control.flush),
         ]
 

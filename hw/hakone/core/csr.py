@@ -39,7 +39,7 @@ class CsrFile(wiring.Component):
     - ``trap`` with ``record``, ``mret``: at the end of the cycle, never together with ``write``.
     - ``count_cycle``, ``count_instruction``: increments of ``mcycle`` and ``minstret`` unless ``mcountinhibit`` stops them.
     - ``software``, ``timer``, ``external``: interrupt lines, ``time``: the platform's timer. ``contexts_allowed``: numbers that ``hxtctx`` may take.
-    - ``wake``: an enabled interrupt is pending (ends ``wfi``). ``interrupt``, ``interrupt_code``: it must be taken by code at
+    - ``wake``: an enabled interrupt is pending (ends ``wfi``); ``wakeable``: some is enabled. ``interrupt``, ``interrupt_code``: it must be taken by code at
       ``level``. All three are registered: one cycle after the lines and the enables.
 
     ``mcause`` keeps bit 31 and bits 4 to 0. ``mtvec`` ignores writes with a reserved mode. ``mvendorid``, ``marchid``, ``mimpid``,
@@ -69,6 +69,7 @@ class CsrFile(wiring.Component):
                 "boot_status": In(16),
                 "contexts_allowed": In(16),
                 "wake": Out(1),
+                "wakeable": Out(1),
                 "interrupt": Out(1),
                 "interrupt_code": Out(Cause),
                 "mepc": Out(32),
@@ -240,7 +241,10 @@ class CsrFile(wiring.Component):
     def _pending(self, m):
         active = Signal(len(_INTERRUPTS))
         lines = dict(self._lines())
-        m.d.comb += active.eq(Cat(lines[code] & self._enables[code] for code in _INTERRUPTS))
+        m.d.comb += [
+            active.eq(Cat(lines[code] & self._enables[code] for code in _INTERRUPTS)),
+            self.wakeable.eq(Cat(self._enables[code] for code in _INTERRUPTS).any()),
+        ]
         m.d.sync += [
             self.wake.eq(active.any()),
             # Below level 3, interrupts to ring 0 are enabled whatever mstatus.MIE says.

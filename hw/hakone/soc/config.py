@@ -52,6 +52,14 @@ class SocConfig:
         return self
 
     @property
+    def word(self) -> int:
+        """What ``hxconfig`` reads: log2 of the cache sizes (3..0 instruction, 7..4 data), ways (11..8), attribute
+        entries (19..12), bit 31 for a configuration that is for simulation only.
+        """
+        sizes = (self.icache_bytes.bit_length() - 1) | (self.dcache_bytes.bit_length() - 1) << 4
+        return sizes | self.cache_ways << 8 | self.attribute_entries << 12 | self.simulation_only << 31
+
+    @property
     def simulation_only(self) -> bool:
         """True when the configuration must never reach a board."""
         return self.probe or not self.cipher

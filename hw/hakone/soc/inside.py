@@ -1,0 +1,130 @@
+"""Everything inside the trust boundary: core, caches, line cipher, attribute registers, keys, boot loader.
+
+Clock domain ``sync``. This module's ports are the boundary: what crosses them is in the open (memory bus, register
+bus, interrupt lines) or comes over wires of its own (fuses). Source: ``docs/threat-model.md``.
+"""
+
+from amaranth import Module
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from ..bus.axi4 import Axi4
+from ..bus.probe import Probe
+from ..bus.register_bus import RegisterBus
+from ..core.core import Core
+from ..core.fetch import FetchUnit
+from ..crypto.attributes import AttributeRegisters
+from ..crypto.boot_loader import BootLoader
+from ..crypto.domains import DomainTable
+from ..crypto.fuses import FusePort
+from ..crypto.key_store import KeyStore
+from ..crypto.lookup import AttributeLookup
+from ..isa.events import Event
+from ..memory.data_side import DataSide
+from ..memory.line_cipher import LineCipher
+from ..memory.xts import XtsLine
+from .config import SocConfig
+
+
+class Inside(wiring.Component):
+    """Places and connects the parts inside the boundary; adds no behaviour.
+
+    Members: ``axi`` (memory bus, whole lines only); ``devices`` and ``rom`` (register buses: device accesses, and
+    fills of lines of the mask ROM); ``fuses``; ``software``, ``timer``, ``external`` (interrupt levels), ``time``
+    (mtime); ``halted`` (the core has failed closed); with ``config.probe`` also ``probe``.
+    """
+
+    def __init__(self, config: SocConfig):
+        self._config = config.check()
+        members = {
+            "axi": Out(Axi4()),
+            "devices": Out(RegisterBus()),
+            "rom": Out(RegisterBus()),
+            "fuses": Out(FusePort()),
+            "software": In(1),
+            "timer": In(1),
+            "external": In(1),
+            "time": In(64),
+            "halted": Out(1),
+        }
+        if config.probe:
+            members["probe"] = Out(Probe())
+        super().__init__(members)
+
+    def elaborate(self, _platform) -> Module:
+        """Parts by room, then their doors."""
+        m = Module()
+        config = self._config
+        m.submodules.core = core = Core(config.word)
+        m.submodules.fetch = fetch = FetchUnit(
+            icache_bytes=config.icache_bytes,
+            cache_ways=config.cache_ways,
+            predictor_entries=config.predictor_entries,
+            ram_bytes=config.ram_bytes,
+        )
+        m.submodules.data_side = data_side = DataSide(config.dcache_bytes, config.cache_ways, config.ram_bytes)
+        m.submodules.line_cipher = line_cipher = LineCipher(config.cipher)
+        wiring.connect(m, core.fetch, fetch.port)
+        wiring.connect(m, core.memory, data_side.port)
+        wiring.connect(m, fetch.miss, data_side.instruction)
+        wiring.connect(m, data_side.invalidate, fetch.invalidate)
+        wiring.connect(m, data_side.lines, line_cipher.lines)
+        for name, part in (("axi", line_cipher), ("devices", data_side), ("rom", data_side)):
+            wiring.connect(m, wiring.flipped(getattr(self, name)), getattr(part, name))
+        for name in ("software", "timer", "external", "time"):
+            m.d.comb += getattr(core, name).eq(getattr(self, name))
+        m.d.comb += self.halted.eq(core.halted)
+        self._connect_protection(m, core, fetch, data_side, line_cipher)
+        if config.probe:
+            self._connect_probe(m, core, fetch, data_side, line_cipher)
+        return m
+
+    def _connect_protection(
+        self, m: Module, core: Core, fetch: FetchUnit, data_side: DataSide, line_cipher: LineCipher
+    ):
+        """Attribute entries, domains, keys, and the loader that fills them before the core starts."""
+        config = self._config
+        m.submodules.attributes = attributes = AttributeRegisters(config.attribute_entries)
+        m.submodules.fetch_lookup = fetch_lookup = AttributeLookup(config.attribute_entries)
+        m.submodules.data_lookup = data_lookup = AttributeLookup(config.attribute_entries)
+        m.submodules.domains = domains = DomainTable(ports=3)
+        m.submodules.boot_loader = loader = BootLoader(config.ram_bytes, config.attribute_entries)
+        for lookup, port, part in (
+            (fetch_lookup, attributes.read[0], fetch),
+            (data_lookup, attributes.read[1], data_side),
+        ):
+            wiring.connect(m, lookup.registers, port)
+            wiring.connect(m, part.lookup, lookup.port)
+        for number, port in enumerate((data_side.domain, line_cipher.read_domain, line_cipher.write_domain)):
+            wiring.connect(m, port, domains.read[number])
+        wiring.connect(m, wiring.flipped(self.fuses), loader.fuses)
+        wiring.connect(m, loader.attribute_install, attributes.install)
+        m.d.comb += [
+            loader.attribute_free.eq(attributes.free),
+            domains.install.eq(loader.domain_install),
+            domains.install_domain.eq(loader.domain_number),
+            domains.install_row.eq(loader.domain_row),
+            line_cipher.flush.eq(loader.domain_install),
+            core.boot_contexts.eq(loader.boot_contexts),
+            core.boot_status.eq(loader.boot_status),
+            core.start.eq(loader.start),
+        ]
+        if config.cipher:
+            m.submodules.key_store = key_store = KeyStore()
+            m.submodules.xts = xts = XtsLine()
+            wiring.connect(m, loader.key_install, key_store.install)
+            wiring.connect(m, line_cipher.engine, xts.port)
+            for number, port in enumerate(xts.keys):
+                wiring.connect(m, port, key_store.read[number])
+            m.d.comb += line_cipher.key_valid.eq(key_store.valid)
+        else:
+            # Control runs: keys go nowhere, and every slot counts as filled so that lines pass as they are.
+            m.d.comb += [loader.key_install.ready.eq(1), line_cipher.key_valid.eq(0xFFFF)]
+
+    def _connect_probe(self, m: Module, core: Core, fetch: FetchUnit, data_side: DataSide, line_cipher: LineCipher):
+        """Records and events to the white-box ports of simulation."""
+        m.d.comb += [self.probe.retire.eq(core.retire), self.probe.store.eq(data_side.store)]
+        for event in Event:
+            name = f"event_{event.name.lower()}"
+            part = next(p for p in (core, fetch, data_side, line_cipher) if hasattr(p, name))
+            m.d.comb += self.probe.events[event.value].eq(getattr(part, name))
