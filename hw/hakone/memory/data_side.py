@@ -16,8 +16,9 @@ from .miss_unit import MissUnit
 class DataSide(wiring.Component):
     """Everything between the memory stage of the core and the line cipher.
 
-    Parameters: ``cache_bytes`` (1024 to 16384), ``ways`` (1, 2, 4), ``ram_bytes``: see ``CacheGeometry``, which raises ``ValueError`` for an impossible
-    choice. Members, cycles and errors: those of ``LoadStoreUnit`` and ``MissUnit`` with the same names.
+    Parameters: ``cache_bytes`` (1024 to 16384), ``ways`` (1, 2, 4), ``ram_bytes``: see ``CacheGeometry``, which
+    raises ``ValueError`` for an impossible choice. Members, cycles and errors: those of ``LoadStoreUnit`` and
+    ``MissUnit`` with the same names.
     """
 
     def __init__(self, cache_bytes: int, ways: int, ram_bytes: int):

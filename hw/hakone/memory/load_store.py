@@ -310,7 +310,10 @@ class LoadStoreUnit(wiring.Component):
             port.fault_addr.eq(stage.addr),
             self.devices.addr.eq(Cat(Const(0, 2), stage.addr[2:])),
             self.devices.write.eq(stage.writes),
-            self.devices.wdata.eq(shape.lanes),
+            # The register's other bytes are nobody's business outside.
+            self.devices.wdata.eq(
+                Cat(shape.lanes.word_select(k, 8) & self.devices.strobe[k].replicate(8) for k in range(4))
+            ),
             self.devices.strobe.eq(Mux(stage.second, shape.second_strobe, shape.first_strobe)),
         ]
 
