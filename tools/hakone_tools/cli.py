@@ -13,6 +13,8 @@ from typing import Any
 
 import click
 
+from hakone_sim.errors import InputError
+
 from .errors import ToolError
 
 #: Each verb and the module that has it as ``command``.
@@ -116,7 +118,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             sys.exit(2)
         verb = _verb(e, arguments)
         _fail(verb, _usage_line(e, verb))
-    except ToolError as e:
+    except InputError as e:
         _fail("" if e.problem == "no such verb" else verb, str(e))
     except (click.Abort, KeyboardInterrupt):
         click.echo(f"hakone {verb}: stopped", err=True)

@@ -177,10 +177,10 @@ def seal(image: Image, policy: Policy, source: KeySource, in_the_open: bool = Fa
         fuses = pack_fuses(_boot_records(policy, regions, image))
     except ValueError as e:
         raise ToolError(policy.path, str(e), "change regions and windows so that the chip can hold them") from None
-    segments = [Segment(s.start, image.read(s.start, s.bytes), 7) for s in plain]
+    segments = [Segment(s.start, image.read(s.start, s.bytes)) for s in plain]
     for r in regions:
         data = r.plaintext if in_the_open else xts_lines(r.key, r.rule.tag, r.plaintext)
-        segments.append(Segment(r.start, data, 7))
+        segments.append(Segment(r.start, data))
     segments.sort(key=lambda s: s.start)
     return Sealed(
         write_elf(image.entry, segments), fuses, _keys_json(regions, owner), _plaintexts_json(regions, plain, image)
