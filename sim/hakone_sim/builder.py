@@ -210,6 +210,24 @@ def runtime(waves: bool = False) -> Path:
     return _once(BUILDS / f"runtime-{key}", "compiling the simulation's runtime", make)
 
 
+def snooper() -> Path:
+    """A shared library with the bus snooper alone, for tests."""
+    tools = toolchain.find()
+    names = ("snooper_c.cpp", "snooper.cpp", "axi_memory.cpp")
+    inputs = [p for p in _sources() if p.suffix == ".h" or p.name in names]
+    key = _digest(tools.versions, FAST, *(p.read_bytes() for p in inputs))
+
+    def make(folder: Path, tell: Callable[[str], None]) -> None:
+        sources = [str(CPP / n) for n in names]
+        _run(
+            [tools.compiler, "-std=c++17", FAST, "-shared", "-fPIC", "-o", "snooper.so", *sources],
+            folder,
+            "the snooper",
+        )
+
+    return _once(BUILDS / f"snooper-{key}", "compiling the snooper", make) / "snooper.so"
+
+
 def build(verilog: Path | str, waves: bool = False) -> Path:
     """The executable that simulates ``verilog`` (a file, or its text), with the top level ``hakone`` and its probe.
 

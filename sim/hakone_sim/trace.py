@@ -88,7 +88,7 @@ def write_text(source: Path, target: Path) -> None:
         for i in range(len(records)):
             cycle, pc, raw, value = (words[n][i] for n in ("cycle", "pc", "raw", "value"))
             c = {name: column[i] for name, column in columns.items()}
-            who = f"{cycle:10} c{c['context']:<2} {'USHM'[c['level']]}{'e' if c['encrypted'] else ' '}"
+            who = f"{cycle:10} c{c['context']:<2} r{3 - c['level']}{'e' if c['encrypted'] else ' '}"
             if c["kind"] == RETIRE:
                 text = f"{pc:08x} {raw:08x}" if raw & 3 == 3 else f"{pc:08x}     {raw:04x}"
                 out.write(f"{who} {text}" + (f" x{c['rd']} = {value:08x}\n" if c["rd_write"] else "\n"))
