@@ -60,7 +60,8 @@ class Watch:
     the sealing tool's file; arms the bus snooper, whose hits end in status 103 unless ``count_only``. ``tohost``:
     address of that word, or None for the program's symbol. ``uart_output``: "-" for this process's standard output, a
     file, or "" for none; ``uart_input``: bytes, a file, or "-" for standard input. ``trace``, ``ram_out``, ``wave``:
-    files to write; ``wave_from`` and ``wave_cycles`` cut the waveform.
+    files to write, as is ``bus_out`` (only with ``plaintexts``): address and 64 bytes for each whole line as it last
+    crossed the bus. ``wave_from`` and ``wave_cycles`` cut the waveform.
     """
 
     fuses: bytes | Path | str | None = None
@@ -77,6 +78,7 @@ class Watch:
     uart_output: Path | str = ""
     trace: Path | str | None = None
     ram_out: Path | str | None = None
+    bus_out: Path | str | None = None
     wave: Path | str | None = None
     wave_from: int = 0
     wave_cycles: int | None = None
@@ -107,6 +109,7 @@ def arguments(config: SocConfig, program: Program, watch: Watch, folder: Path) -
         "--wave-cycles": watch.wave_cycles,
         "--trace": watch.trace,
         "--ram-out": watch.ram_out,
+        "--bus-out": watch.bus_out,
         "--wave": watch.wave,
         "--tohost": watch.tohost if watch.tohost is not None else program.symbols.get("tohost"),
     }

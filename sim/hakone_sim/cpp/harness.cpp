@@ -203,6 +203,15 @@ int Harness::finish() {
         fwrite(memory_.bytes().data(), 1, pages * 4096, f);
         fclose(f);
     }
+    if (!options_.bus_out.empty()) {  // address (little-endian) and 64 bytes for each line
+        FILE* f = fopen(options_.bus_out.c_str(), "wb");
+        if (!f) throw BadInput(options_.bus_out + ": " + strerror(errno));
+        snooper_.seen().lines([f](uint32_t address, const uint8_t* bytes) {
+            fwrite(&address, 1, sizeof address, f);
+            fwrite(bytes, 1, 64, f);
+        });
+        fclose(f);
+    }
     if (!options_.json.empty()) {
         FILE* f = fopen(options_.json.c_str(), "wb");
         if (!f) throw BadInput(options_.json + ": " + strerror(errno));

@@ -56,6 +56,7 @@ Options parse_options(const std::vector<std::string>& arguments) {
         {"--trace", text(o.trace)},
         {"--json", text(o.json)},
         {"--ram-out", text(o.ram_out)},
+        {"--bus-out", text(o.bus_out)},
         {"--wave", text(o.wave)},
         {"--wave-from", value("--wave-from", o.wave_from)},
         {"--wave-cycles", value("--wave-cycles", o.wave_cycles)},

@@ -19,6 +19,7 @@ struct Options {
     std::string trace;          // file of trace records
     std::string json;           // file for the result
     std::string ram_out;        // file for the touched pages' range of memory at the end
+    std::string bus_out;        // file for the lines as last seen on the bus (with plaintexts only)
     std::string wave;           // waveform file (model built with waveforms)
     uint64_t wave_from = 0, wave_cycles = UINT64_MAX;
     uint64_t max_cycles = UINT64_MAX;

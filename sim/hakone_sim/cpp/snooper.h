@@ -21,6 +21,7 @@
 #pragma once
 
 #include <cstdint>
+#include <cstring>
 #include <string>
 #include <vector>
 
@@ -63,6 +64,15 @@ public:
         }
     }
 
+    /// Calls f(address, bytes) for every 64-byte line that is known whole.
+    template <typename F> void lines(F f) const {
+        for (size_t at = 0; at + 64 <= bytes_.size(); at += 64) {
+            uint64_t known;
+            memcpy(&known, known_.data() + at / 8, 8);
+            if (known == UINT64_MAX) f(static_cast<uint32_t>(base_ + static_cast<int64_t>(at)), bytes_.data() + at);
+        }
+    }
+
 private:
     int64_t base_;
     LazyBytes bytes_;
@@ -101,6 +111,8 @@ public:
     /// Search memory (`image`, from the base; only pages marked in `touched`).
     void search_memory(const LazyBytes& image, const std::vector<bool>& touched, uint64_t cycle);
 
+    /// What an observer of the bus has of each whole line: the bytes as they last crossed, in either direction.
+    const ByteImage& seen() const { return seen_; }
     const SnooperCounters& counters() const { return counters_; }
     const std::vector<SnooperHit>& hits() const { return hits_; }  // the first MOST_HITS leaks
 
