@@ -13,11 +13,11 @@ from .decode import Transfer
 class BranchUnit(wiring.Component):
     """Resolves one instruction in the same cycle.
 
-    ``transfer`` and ``funct3`` name it; ``equal``, ``less``, ``less_unsigned`` compare its operands; ``direct_target`` is pc +
-    immediate, ``register_target`` the address from rs1 (bit 0 is dropped), ``next_pc`` the instruction behind it. ``indirect`` makes it
-    go to ``register_target`` whatever ``transfer`` says (mode switches).
-    ``taken`` and ``goes_to`` tell what happens; ``mispredicted`` that the fetch unit went elsewhere, which
-    includes an instruction that is no transfer but was predicted taken (the predictor's tags are partial).
+    ``transfer`` and ``funct3`` name it; ``equal``, ``less``, ``less_unsigned`` compare its operands;
+    ``direct_target`` is pc + immediate, ``register_target`` the address from rs1 (bit 0 is dropped), ``next_pc`` the
+    instruction behind it. ``indirect`` makes it go to ``register_target`` whatever ``transfer`` says (mode switches).
+    ``taken`` and ``goes_to`` tell what happens; ``mispredicted`` that the fetch unit went elsewhere, which includes
+    an instruction that is no transfer but was predicted taken (the predictor's tags are partial).
     """
 
     transfer: In(Transfer)

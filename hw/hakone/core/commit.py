@@ -1,7 +1,7 @@
 """Memory stage, apart from the memory itself: the one place where traps, returns, switches and redirects happen.
 
-Clock domain ``sync``. Joins the CSR file, the trap unit, contexts and modes; sources are named there. The load/store unit and
-the pipeline registers are ``pipeline``'s.
+Clock domain ``sync``. Joins the CSR file, the trap unit, contexts and modes; sources are named there. The load/store
+unit and the pipeline registers are ``pipeline``'s.
 """
 
 from amaranth.hdl import Module, Mux, Signal
@@ -19,44 +19,82 @@ from .slots import MemorySlot
 from .trap import TrapUnit
 
 
+class CommitPort(wiring.Signature):
+    """Commit logic to pipeline; written from the side of the commit logic, explained in ``Commit``."""
+
+    def __init__(self):
+        super().__init__(
+            {
+                "slot": In(MemorySlot),
+                "completes": In(1),
+                "wait": Out(1),
+                "redirect": Out(1),
+                "hold": Out(1),
+                "state": Out(ExecState),
+                "mode": Out(ModeState),
+                "memory_level": Out(2),
+                "end_reservation": Out(1),
+                "record": Out(TrapRecord),
+                "takes_trap": Out(1),
+                "leaves": Out(1),
+                "link": Out(32),
+                "csr_data": Out(32),
+                "interrupt": Out(1),
+                "interrupt_code": Out(Cause),
+                "custom_enabled": Out(1),
+                "timeout_wait": Out(1),
+                "counter_enable": Out(3),
+                "trap_context": Out(4),
+                "exists": Out(16),
+                "sealed": Out(16),
+                "check_context": In(4),
+                "pc_known": Out(1),
+                "pc_written": In(1),
+                "pc_context": In(4),
+                "other_pc": In(32),
+                "keep_valid": Out(1),
+                "keep": Out(32),
+                "swap": Out(1),
+                "swap_from": Out(4),
+                "read_stack": Out(1),
+                "stack_in": In(32),
+                "write_stack": Out(1),
+                "stack_out": Out(32),
+                "stack_written": Out(1),
+            }
+        )
+
+
 class Commit(wiring.Component):
-    """Effects of the instruction in ``slot``, at the end of the cycle in which ``completes`` is high.
+    """Effects of the instruction in ``slot``, at the end of the cycle in which ``completes`` is high; these two and
+    what else concerns the pipeline lie in ``stage``.
 
     An instruction with a trap request takes the trap in its first cycle here and has no other effect. ``redirect`` with
-    ``redirect_pc`` comes from registers only: a fault of the load/store unit is turned into a request first. It may come before
-    ``completes`` when a load or a division had been predicted taken by mistake.
+    ``redirect_pc`` comes from registers only: a fault of the load/store unit is turned into a request first. It may
+    come before ``completes`` when a load or a division had been predicted taken by mistake.
 
-    - ``sleeps``: a ``wfi`` that an interrupt can end is waiting. ``wait``: the instruction is not done yet. ``wfi`` waits for an enabled pending interrupt, ``fence.i`` for the invalidation of the
-      instruction cache, which an interrupt does not cut short (64 sets or fewer, a cycle or two each).
+    - ``sleeps``: a ``wfi`` that an interrupt can end is waiting. ``wait``: the instruction is not done yet. ``wfi``
+      waits for an enabled pending interrupt, ``fence.i`` for the invalidation of the instruction cache, which an
+      interrupt does not cut short (64 sets or fewer, a cycle or two each).
     - ``start``: the core is idle from reset until it is high; then fetching begins at the reset address. ``hold``: no
       instruction may be accepted (idle, halted, or the first cycle after a switch).
     - ``halted``: the core failed closed and stays so until reset.
-    - ``pc_written`` with ``pc_context``: a program counter was stored in that context's bank; ``check_context``, ``pc_known``: was one?
-    - ``keep_valid``, ``keep``: registers that survive ``retmode``; ``swap``, ``swap_from``: masks to exchange; ``*_stack``: see ``ModeUnit``.
+    - ``pc_written`` with ``pc_context``: a program counter was stored in that context's bank; ``check_context``,
+      ``pc_known``: was one?
+    - ``keep_valid``, ``keep``: registers that survive ``retmode``; ``swap``, ``swap_from``: masks to exchange;
+      ``*_stack``: see ``ModeUnit``.
     - ``other_pc``: word 0 of the bank that ``ctxrun`` names, read in execute.
-    - ``counts``: ``minstret`` counts the instruction: only in plain mode.
+
+    ``minstret`` counts in plain mode only. Parameter ``config_word``: what ``hxconfig`` reads.
     """
 
-    slot: In(MemorySlot)
-    completes: In(1)
-    wait: Out(1)
-    redirect: Out(1)
+    stage: Out(CommitPort())
     redirect_pc: Out(32)
-    hold: Out(1)
     start: In(1)
     halted: Out(1)
-    state: Out(ExecState)
-    mode: Out(ModeState)
-    memory_level: Out(2)
     flush_start: Out(1)
     flush_busy: In(1)
     clear_predictor: Out(1)
-    end_reservation: Out(1)
-    record: Out(TrapRecord)
-    takes_trap: Out(1)
-    leaves: Out(1)
-    link: Out(32)
-    csr_data: Out(32)
     software: In(1)
     timer: In(1)
     external: In(1)
@@ -64,28 +102,6 @@ class Commit(wiring.Component):
     boot_contexts: In(16)
     boot_status: In(16)
     sleeps: Out(1)
-    interrupt: Out(1)
-    interrupt_code: Out(Cause)
-    custom_enabled: Out(1)
-    timeout_wait: Out(1)
-    counter_enable: Out(3)
-    trap_context: Out(4)
-    exists: Out(16)
-    sealed: Out(16)
-    check_context: In(4)
-    pc_known: Out(1)
-    pc_written: In(1)
-    pc_context: In(4)
-    other_pc: In(32)
-    keep_valid: Out(1)
-    keep: Out(32)
-    swap: Out(1)
-    swap_from: Out(4)
-    read_stack: Out(1)
-    stack_in: In(32)
-    write_stack: Out(1)
-    stack_out: Out(32)
-    stack_written: Out(1)
 
     def __init__(self, config_word: int = 0):
         self._config_word = config_word
@@ -97,16 +113,16 @@ class Commit(wiring.Component):
         m.submodules.trap = self._trap = TrapUnit()
         m.submodules.context = self._context = ContextUnit()
         m.submodules.mode = self._mode = ModeUnit()
-        slot = self.slot
+        slot = self.stage.slot
         self._done = Signal()  # completes as an instruction, not as a trap
         # One-hot: which system instruction completes.
         self._system = {s: Signal(name=f"does_{s.name.lower()}") for s in System}
         for system, does in self._system.items():
             m.d.comb += does.eq(self._done & (slot.control.system == system))
         m.d.comb += [
-            self.takes_trap.eq(slot.valid & slot.trap.valid),
-            self._done.eq(slot.valid & ~slot.trap.valid & self.completes),
-            self.link.eq(slot.pc + 4),
+            self.stage.takes_trap.eq(slot.valid & slot.trap.valid),
+            self._done.eq(slot.valid & ~slot.trap.valid & self.stage.completes),
+            self.stage.link.eq(slot.pc + 4),
         ]
         self._waits(m)
         self._traps(m)
@@ -117,7 +133,7 @@ class Commit(wiring.Component):
         return m
 
     def _waits(self, m):
-        slot = self.slot
+        slot = self.stage.slot
         flushing = Signal()  # the invalidation was started
         alive = slot.valid & ~slot.trap.valid
         fence = Signal()
@@ -128,18 +144,18 @@ class Commit(wiring.Component):
             wfi.eq(alive & (slot.control.system == System.WFI)),
             self.flush_start.eq(fence & ~flushing),
             fence_waits.eq(fence & (~flushing | self.flush_busy)),
-            self.wait.eq(fence_waits | (wfi & ~self._csr.wake)),
+            self.stage.wait.eq(fence_waits | (wfi & ~self._csr.wake)),
             self.sleeps.eq(wfi & self._csr.wakeable),
         ]
         m.d.sync += flushing.eq(fence_waits)
         self._fence_waits = fence_waits
 
     def _traps(self, m):
-        slot, trap, context = self.slot, self._trap, self._context
+        slot, trap, context = self.stage.slot, self._trap, self._context
         m.d.comb += [
             trap.request.eq(slot.trap),
             trap.pc.eq(slot.pc),
-            trap.next_pc.eq(self.link),
+            trap.next_pc.eq(self.stage.link),
             trap.value.eq(slot.raw),
             trap.context.eq(context.context),
             trap.level.eq(context.level),
@@ -149,57 +165,57 @@ class Commit(wiring.Component):
             trap.trap_context.eq(self._csr.trap_context),
             trap.mtvec.eq(self._csr.mtvec),
             trap.hxtvec.eq(self._csr.hxtvec),
-            self.record.eq(trap.record),
-            self.leaves.eq(self.takes_trap & trap.leaves & ~context.trap_refused),
+            self.stage.record.eq(trap.record),
+            self.stage.leaves.eq(self.stage.takes_trap & trap.leaves & ~context.trap_refused),
         ]
-        with m.If(self.takes_trap & context.trap_refused):
+        with m.If(self.stage.takes_trap & context.trap_refused):
             m.d.sync += self.halted.eq(1)
 
     def _registers(self, m):
-        slot, csr = self.slot, self._csr
+        slot, csr = self.stage.slot, self._csr
         m.d.comb += [
             csr.address.eq(slot.raw[20:]),  # CSR instructions are never compressed
             csr.funct3.eq(slot.control.funct3),
             csr.operand.eq(slot.result),
             csr.write.eq(self._done & slot.control.csr_write),
-            csr.trap.eq(self.takes_trap),
+            csr.trap.eq(self.stage.takes_trap),
             csr.record.eq(self._trap.record),
             csr.mret.eq(self._system[System.MRET]),
             csr.level.eq(self._context.level),
             csr.count_cycle.eq(1),
             csr.count_instruction.eq(self._done & ~self._mode.state.encrypted),
             csr.contexts_allowed.eq(self._context.allowed),
-            self.csr_data.eq(csr.rdata),
-            self.memory_level.eq(
+            self.stage.csr_data.eq(csr.rdata),
+            self.stage.memory_level.eq(
                 Mux((self._context.level == LEVEL_M) & csr.modify_privilege, csr.previous_level, self._context.level)
             ),
         ]
         for name in ("software", "timer", "external", "time", "boot_status"):
             m.d.comb += getattr(csr, name).eq(getattr(self, name))
         for name in ("interrupt", "interrupt_code", "custom_enabled", "timeout_wait", "counter_enable", "trap_context"):
-            m.d.comb += getattr(self, name).eq(getattr(csr, name))
+            m.d.comb += getattr(self.stage, name).eq(getattr(csr, name))
 
     def _contexts(self, m):
-        slot, context = self.slot, self._context
+        slot, context = self.stage.slot, self._context
         mret = self._system[System.MRET]
         m.d.comb += [
             context.boot_contexts.eq(self.boot_contexts),
             context.trap_context.eq(self._csr.trap_context),
             context.mode.eq(self._mode.state),
-            context.leave.eq(self.leaves),
+            context.leave.eq(self.stage.leaves),
             context.run.eq(self._system[System.CTXRUN]),
             context.run_context.eq(slot.other),
-            context.set_level.eq(mret | (self.takes_trap & ~self.leaves)),
+            context.set_level.eq(mret | (self.stage.takes_trap & ~self.stage.leaves)),
             context.new_level.eq(Mux(mret, self._csr.previous_level, LEVEL_M)),
             context.seal.eq(self._system[System.CRYPTOMODE]),
-            context.pc_written.eq(self.pc_written),
-            context.pc_context.eq(self.pc_context),
-            context.check_context.eq(self.check_context),
-            self.pc_known.eq(context.run_pc_known),
-            self.exists.eq(context.exists),
-            self.sealed.eq(context.sealed),
-            self.swap.eq(context.switched),
-            self.swap_from.eq(context.previous),
+            context.pc_written.eq(self.stage.pc_written),
+            context.pc_context.eq(self.stage.pc_context),
+            context.check_context.eq(self.stage.check_context),
+            self.stage.pc_known.eq(context.run_pc_known),
+            self.stage.exists.eq(context.exists),
+            self.stage.sealed.eq(context.sealed),
+            self.stage.swap.eq(context.switched),
+            self.stage.swap_from.eq(context.previous),
             # Nothing that ran before a switch is left to be guessed from by a sealed context, nor the reverse.
             self.clear_predictor.eq(
                 (context.leave & context.running_sealed)
@@ -208,7 +224,7 @@ class Commit(wiring.Component):
         ]
 
     def _modes(self, m):
-        slot, mode, state = self.slot, self._mode, self._mode.state
+        slot, mode, state = self.stage.slot, self._mode, self._mode.state
         m.d.comb += [
             mode.context.eq(self._context.context),
             mode.fresh.eq(~self._context.running_sealed),
@@ -219,35 +235,35 @@ class Commit(wiring.Component):
             mode.owner.eq(slot.owner),
             mode.exit.eq(self._system[System.RETMODE]),
             mode.push.eq(slot.control.rd_write),
-            mode.link_pc.eq(self.link),
-            mode.load.eq(self.leaves | self._system[System.CTXRUN]),
+            mode.link_pc.eq(self.stage.link),
+            mode.load.eq(self.stage.leaves | self._system[System.CTXRUN]),
             # The trap context runs in plain mode.
-            mode.loaded.eq(Mux(self.leaves, 0, self._context.row.mode)),
-            self.keep_valid.eq(self._system[System.RETMODE]),
-            self.keep.eq(Mux(slot.raw[20:25] == 0, DEFAULT_CALL_MASK, slot.result) | 1 << 2),
-            self.mode.eq(state),
-            self.state.context.eq(self._context.context),
-            self.state.level.eq(self._context.level),
-            self.state.encrypted.eq(state.encrypted),
-            self.state.key_slot.eq(state.key_slot),
-            self.state.owner.eq(state.owner),
-            mode.stack_in.eq(self.stack_in),
+            mode.loaded.eq(Mux(self.stage.leaves, 0, self._context.row.mode)),
+            self.stage.keep_valid.eq(self._system[System.RETMODE]),
+            self.stage.keep.eq(Mux(slot.raw[20:25] == 0, DEFAULT_CALL_MASK, slot.result) | 1 << 2),
+            self.stage.mode.eq(state),
+            self.stage.state.context.eq(self._context.context),
+            self.stage.state.level.eq(self._context.level),
+            self.stage.state.encrypted.eq(state.encrypted),
+            self.stage.state.key_slot.eq(state.key_slot),
+            self.stage.state.owner.eq(state.owner),
+            mode.stack_in.eq(self.stage.stack_in),
         ]
         for name in ("read_stack", "write_stack", "stack_out", "stack_written"):
-            m.d.comb += getattr(self, name).eq(getattr(mode, name))
+            m.d.comb += getattr(self.stage, name).eq(getattr(mode, name))
 
     def _redirects(self, m):
-        slot, does = self.slot, self._system
+        slot, does = self.stage.slot, self._system
         running, started = Signal(), Signal()
         m.d.sync += [running.eq(running | self.start), started.eq(running)]
         m.d.comb += [
-            self.hold.eq(~started | self.halted | self._context.switching | self._mode.read_stack),
-            self.redirect.eq(
+            self.stage.hold.eq(~started | self.halted | self._context.switching | self._mode.read_stack),
+            self.stage.redirect.eq(
                 (running & ~started)
                 | (slot.valid & ~self.halted & (slot.trap.valid | (slot.redirect & ~self._fence_waits)))
             ),
-            self.end_reservation.eq(
-                self.takes_trap
+            self.stage.end_reservation.eq(
+                self.stage.takes_trap
                 | does[System.MRET]
                 | does[System.CTXRUN]
                 | does[System.CRYPTOMODE]
@@ -261,6 +277,6 @@ class Commit(wiring.Component):
         with m.Elif(slot.control.system == System.MRET):
             m.d.comb += self.redirect_pc.eq(self._csr.mepc)
         with m.Elif(slot.control.system == System.CTXRUN):
-            m.d.comb += self.redirect_pc.eq(Mux(slot.pc_known, self.other_pc, 0))
+            m.d.comb += self.redirect_pc.eq(Mux(slot.pc_known, self.stage.other_pc, 0))
         with m.Else():
             m.d.comb += self.redirect_pc.eq(slot.goes_to)

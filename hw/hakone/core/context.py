@@ -1,7 +1,7 @@
 """Contexts: which one runs, at which level, and what is kept of the others; the switch between them.
 
-Clock domain ``sync``. Source: the project's context model (``docs/reference``). Registers and program counters lie in the
-banks of ``register_file``; execution modes are ``mode``'s business and only stored here.
+Clock domain ``sync``. Source: the project's context model (``docs/reference``). Registers and program counters lie in
+the banks of ``register_file``; execution modes are ``mode``'s business and only stored here.
 """
 
 from amaranth.hdl import Const, Module, Mux, Signal
@@ -29,15 +29,16 @@ class ContextUnit(wiring.Component):
 
     Commands come from the memory stage, at most one a cycle, and take effect at its end:
 
-    - ``leave``: a trap into the trap context. The row of the running context is stored (``mode`` is its mode), ``trap_context`` runs at level 3.
+    - ``leave``: a trap into the trap context. The row of the running context is stored (``mode`` is its mode),
+      ``trap_context`` runs at level 3.
     - ``run``: ``run_context`` runs at the level of its row; ``row`` is that row, in the same cycle, for the mode unit.
     - ``set_level``: the level becomes ``new_level`` (an ordinary trap, ``mret``).
     - ``seal``: the running context is sealed from now on.
     - ``pc_written``: the program counter of ``pc_context`` was stored in its bank.
 
     ``context`` and ``level`` tell who runs. ``switched`` is high two cycles after ``leave`` or ``run`` (when the last
-    write of the context that was left is done) with ``previous``: then the masks are exchanged. ``sealed`` has a bit for each
-    context, ``allowed`` one for each that may be the trap context. ``run_pc_known``: the bank of
+    write of the context that was left is done) with ``previous``: then the masks are exchanged. ``sealed`` has a bit
+    for each context, ``allowed`` one for each that may be the trap context. ``run_pc_known``: the bank of
     ``check_context`` holds a program counter (else it is 0).
 
     What it protects: a trap context that is sealed, or a sealed context 0, is found at every trap (``trap_refused``).
@@ -114,9 +115,9 @@ class ContextUnit(wiring.Component):
 class ContextCheck(wiring.Component):
     """Operand check of ``ctxput`` (``put``) and ``ctxrun``; combinational.
 
-    ``operand`` is rs1: bits 3..0 the context, for ``ctxput`` bits 12..8 the register, the rest reserved. ``refused`` with
-    ``sub``: reserved bits set (CONTEXT_OPERAND); context 0, the running one or one that does not exist (CONTEXT_NUMBER);
-    ``ctxput`` to a sealed context (CONTEXT_SEALED); in this order.
+    ``operand`` is rs1: bits 3..0 the context, for ``ctxput`` bits 12..8 the register, the rest reserved. ``refused``
+    with ``sub``: reserved bits set (CONTEXT_OPERAND); context 0, the running one or one that does not exist
+    (CONTEXT_NUMBER); ``ctxput`` to a sealed context (CONTEXT_SEALED); in this order.
     """
 
     put: In(1)

@@ -76,7 +76,8 @@ class Core(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         m.submodules.commit = commit = Commit(self._config_word)
-        m.submodules.pipeline = pipeline = Pipeline(commit)
+        m.submodules.pipeline = pipeline = Pipeline()
+        connect(m, commit.stage, pipeline.commit)
         connect(m, pipeline.memory, flipped(self.memory))
         self._connect_fetch(m, commit, pipeline)
         for name in ("software", "timer", "external", "time", "boot_contexts", "boot_status", "start"):
@@ -90,12 +91,12 @@ class Core(wiring.Component):
         slot, fetch = pipeline.memory_slot, self.fetch
         leaves = Signal()
         transfer = slot.control.transfer != Transfer.NONE
-        connect(m, pipeline.fetch.instruction, flipped(fetch.instruction))
+        connect(m, pipeline.instruction, flipped(fetch.instruction))
         m.d.comb += [
-            leaves.eq(slot.valid & ~slot.trap.valid & commit.completes),
-            fetch.redirect.eq(commit.redirect),
+            leaves.eq(slot.valid & ~slot.trap.valid & commit.stage.completes),
+            fetch.redirect.eq(commit.stage.redirect),
             fetch.redirect_pc.eq(commit.redirect_pc),
-            fetch.state.eq(commit.state),
+            fetch.state.eq(commit.stage.state),
             fetch.flush_start.eq(commit.flush_start),
             commit.flush_busy.eq(fetch.flush_busy),
             fetch.clear_predictor.eq(commit.clear_predictor),
@@ -128,16 +129,16 @@ class Core(wiring.Component):
     def _events(self, m, commit, pipeline):
         slot = pipeline.memory_slot
         system = slot.control.system
-        completes = slot.valid & ~slot.trap.valid & commit.completes
+        completes = slot.valid & ~slot.trap.valid & commit.stage.completes
         cause = slot.trap.cause
         m.d.comb += [
             self.event_memory_stall.eq(pipeline.memory_waits),
             self.event_fetch_stall.eq(pipeline.fetch_waits),
             self.event_load_use_stall.eq(pipeline.operand_waits),
             self.event_divide_stall.eq(pipeline.divide_waits),
-            self.event_trap.eq(commit.takes_trap & ~slot.trap.interrupt),
-            self.event_interrupt.eq(commit.takes_trap & slot.trap.interrupt),
-            self.event_context_switch.eq(commit.leaves | (completes & (system == System.CTXRUN))),
+            self.event_trap.eq(commit.stage.takes_trap & ~slot.trap.interrupt),
+            self.event_interrupt.eq(commit.stage.takes_trap & slot.trap.interrupt),
+            self.event_context_switch.eq(commit.stage.leaves | (completes & (system == System.CTXRUN))),
             self.event_mode_switch.eq(completes & ((system == System.CRYPTOMODE) | (system == System.RETMODE))),
             self.event_region_fault.eq(self.event_trap & ((cause == Cause.REGION) | (cause == Cause.MODE))),
         ]

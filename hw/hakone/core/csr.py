@@ -1,7 +1,7 @@
 """Control and status registers of ring 0, with their changes by traps and returns, and the pending interrupt.
 
-Clock domain ``sync``. Source: RISC-V Privileged Architecture (20240411), chapter 3.1; ``isa.csr`` for Hakone's own. Rights
-are checked before (``csr_rights``); where a trap goes is decided in ``trap``.
+Clock domain ``sync``. Source: RISC-V Privileged Architecture (20240411), chapter 3.1; ``isa.csr`` for Hakone's own.
+Rights are checked before (``csr_rights``); where a trap goes is decided in ``trap``.
 """
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal
@@ -18,7 +18,9 @@ _INTERRUPTS = (Interrupt.EXTERNAL, Interrupt.SOFTWARE, Interrupt.TIMER)  # highe
 
 
 class TrapRecord(data.Struct):
-    """What a trap leaves behind. ``ordinary``: the RISC-V way, with ``mepc`` and the previous level; else into the trap context."""
+    """What a trap leaves behind. ``ordinary``: the RISC-V way, with ``mepc`` and the previous level; else into the
+    trap context.
+    """
 
     ordinary: 1
     interrupt: 1
@@ -34,17 +36,20 @@ class CsrFile(wiring.Component):
     """Registers, read and written in the memory stage.
 
     - ``address``, ``rdata``: combinational read; registers that are not listed read zero.
-    - ``write``, ``funct3``, ``operand``: at the end of the cycle the register becomes operand (funct3 low bits 1), is or-ed with it
-      (2), or its bits are cleared (3). Fields that exist but refuse the value keep the old one.
+    - ``write``, ``funct3``, ``operand``: at the end of the cycle the register becomes operand (funct3 low bits 1), is
+      or-ed with it (2), or its bits are cleared (3). Fields that exist but refuse the value keep the old one.
     - ``trap`` with ``record``, ``mret``: at the end of the cycle, never together with ``write``.
-    - ``count_cycle``, ``count_instruction``: increments of ``mcycle`` and ``minstret`` unless ``mcountinhibit`` stops them.
-    - ``software``, ``timer``, ``external``: interrupt lines, ``time``: the platform's timer. ``contexts_allowed``: numbers that ``hxtctx`` may take.
-    - ``wake``: an enabled interrupt is pending (ends ``wfi``); ``wakeable``: some is enabled. ``interrupt``, ``interrupt_code``: it must be taken by code at
-      ``level``. All three are registered: one cycle after the lines and the enables.
+    - ``count_cycle``, ``count_instruction``: increments of ``mcycle`` and ``minstret`` unless ``mcountinhibit`` stops
+      them.
+    - ``software``, ``timer``, ``external``: interrupt lines, ``time``: the platform's timer. ``contexts_allowed``:
+      numbers that ``hxtctx`` may take.
+    - ``wake``: an enabled interrupt is pending (ends ``wfi``); ``wakeable``: some is enabled. ``interrupt``,
+      ``interrupt_code``: it must be taken by code at ``level``. All three are registered: one cycle after the lines
+      and the enables.
 
-    ``mcause`` keeps bit 31 and bits 4 to 0. ``mtvec`` ignores writes with a reserved mode. ``mvendorid``, ``marchid``, ``mimpid``,
-    ``mhartid`` and ``mconfigptr`` are 0: no number was assigned. ``hxctx`` and ``hxsub`` ignore writes.
-    ``config_word`` is what ``hxconfig`` reads.
+    ``mcause`` keeps bit 31 and bits 4 to 0. ``mtvec`` ignores writes with a reserved mode. ``mvendorid``,
+    ``marchid``, ``mimpid``, ``mhartid`` and ``mconfigptr`` are 0: no number was assigned. ``hxctx`` and ``hxsub``
+    ignore writes. ``config_word`` is what ``hxconfig`` reads.
     """
 
     def __init__(self, config_word: int = 0):

@@ -16,7 +16,8 @@ FLUSHING = (Csr.MSTATUS, Csr.MIE, Csr.HXCTL, Csr.HXTCTX)
 
 
 class CsrRights(wiring.Component):
-    """``legal``: code at ``level`` may access ``address``, and write it when ``write``; ``flushes``: a write must drop younger instructions.
+    """``legal``: code at ``level`` may access ``address``, and write it when ``write``; ``flushes``: a write must
+    drop younger instructions.
 
     ``counter_enable`` is ``mcounteren`` (cycle, time, instret). All in the same cycle. PMP, trigger and
     event-counter registers exist (they read zero); the user copies of event counters have no enable bit and

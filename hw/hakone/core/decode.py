@@ -89,7 +89,9 @@ class Immediate(enum.Enum, shape=3):
 
 
 class Control(data.Struct):
-    """Decoded instruction. ``rd_write`` is false for rd = x0; ``flush``: after it, younger instructions are fetched again."""
+    """Decoded instruction. ``rd_write`` is false for rd = x0; ``flush``: after it, younger instructions are fetched
+    again.
+    """
 
     rd_write: 1
     rs1_used: 1
@@ -134,9 +136,9 @@ _CUSTOM_SYSTEM = {
 class Decoder(wiring.Component):
     """Combinational decoder.
 
-    Members: ``word`` the instruction; ``level`` of the running code; ``custom_enabled`` (``hxctl`` bit 0); ``timeout_wait``
-    (``mstatus.TW``). ``control`` and ``immediate`` (sign-extended) are meaningful when ``legal``. A CSR instruction is
-    legal here by its form; its register is checked elsewhere.
+    Members: ``word`` the instruction; ``level`` of the running code; ``custom_enabled`` (``hxctl`` bit 0);
+    ``timeout_wait`` (``mstatus.TW``). ``control`` and ``immediate`` (sign-extended) are meaningful when ``legal``. A
+    CSR instruction is legal here by its form; its register is checked elsewhere.
 
     Every reserved encoding is illegal, except the fields of ``fence`` and ``fence.i`` that the manual tells
     simple implementations to ignore. ``retmode`` with rd = x2 is illegal: x2 belongs to the side that is entered.

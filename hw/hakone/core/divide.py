@@ -12,8 +12,8 @@ _STEPS = 16  # cycles of two bits each
 
 
 class Divider(wiring.Component):
-    """``start`` (one cycle, with ``a``, ``b``, ``funct3``) begins; ``busy`` is high for the 16 following cycles, then ``result`` is
-    valid until the next ``start``. A new ``start`` while busy drops the old division.
+    """``start`` (one cycle, with ``a``, ``b``, ``funct3``) begins; ``busy`` is high for the 16 following cycles, then
+    ``result`` is valid until the next ``start``. A new ``start`` while busy drops the old division.
 
     ``funct3`` (two low bits): 0 DIV, 1 DIVU, 2 REM, 3 REMU.
     """

@@ -22,10 +22,13 @@ class ExecuteStage(wiring.Component):
     """From ``slot`` to ``following`` in the same cycle.
 
     - ``late_result``: the write stage's result, for operands marked late.
-    - ``moves``: the instruction moves on at the end of this cycle and is not dropped (a late signal: it only enables registers).
-    - ``interrupt``, ``interrupt_code``: an interrupt to attach. It takes the place of the instruction, which then does nothing.
+    - ``moves``: the instruction moves on at the end of this cycle and is not dropped (a late signal: it only enables
+      registers).
+    - ``interrupt``, ``interrupt_code``: an interrupt to attach. It takes the place of the instruction, which then
+      does nothing.
     - ``request``, ``asks``: the memory operation and whether there is one to issue.
-    - ``product`` and ``quotient``: results of the instruction that is in the memory stage; ``dividing``: the latter is not ready.
+    - ``product`` and ``quotient``: results of the instruction that is in the memory stage; ``dividing``: the latter
+      is not ready.
     - ``operand``: rs1 (for the early read of another context's bank).
     """
 

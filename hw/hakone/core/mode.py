@@ -35,16 +35,17 @@ class ModeUnit(wiring.Component):
 
     Commands come from the memory stage, at most one a cycle; ``state`` changes at its end:
 
-    - ``enter`` (``cryptomode``) with ``target``: when it is the newest back link's address, the link is taken: key and owner are
-      the link's. Else ``landing`` is set and they are zero until ``land``.
+    - ``enter`` (``cryptomode``) with ``target``: when it is the newest back link's address, the link is taken: key
+      and owner are the link's. Else ``landing`` is set and they are zero until ``land``.
     - ``land``, with ``key_slot`` and ``owner`` of the landing instruction.
     - ``exit`` (``retmode``); with ``push`` a back link to ``link_pc`` is stored (never when ``state.links`` is 8).
     - ``load``: the state becomes ``loaded`` (another context runs).
 
     In the cycle after a command with a change of sides ``read_stack`` asks for x2 of the running context; one
-    cycle later its value comes back in ``stack_in``, and ``write_stack`` with ``stack_out`` gives the side entered its own
-    (``stack_written``: it was ever stored; else it reads as zero). The pipeline is empty then, because each command also redirects.
-    ``fresh``: the running context was never sealed before (with ``enter``: its stack words count as zero).
+    cycle later its value comes back in ``stack_in``, and ``write_stack`` with ``stack_out`` gives the side entered
+    its own (``stack_written``: it was ever stored; else it reads as zero). The pipeline is empty then, because each
+    command also redirects. ``fresh``: the running context was never sealed before (with ``enter``: its stack words
+    count as zero).
 
     What it protects: neither side sees the other's stack pointer; links never leave the chip. It does not check
     addresses: the fetch rules do.
@@ -98,7 +99,9 @@ class ModeUnit(wiring.Component):
         return m
 
     def _links(self, m):
-        """The newest link. It is read anew every cycle: after a change it is right two cycles later, before anyone can ask."""
+        """The newest link. It is read anew every cycle: after a change it is right two cycles later, before anyone
+        can ask.
+        """
         m.submodules.links = links = memory.Memory(shape=BackLink, depth=16 * LINKS, init=[])
         read, write = links.read_port(), links.write_port()
         newest = Signal(range(LINKS))

@@ -1,6 +1,7 @@
 """The pipeline: align -> register read -> execute -> memory -> write-back, its registers, bypasses and stalls.
 
-Clock domain ``sync``. Fetching and aligning lie before it (``FetchPort``), the memory itself beside it (``LoadStorePort``).
+Clock domain ``sync``. Fetching and aligning lie before it (``FetchPort``), the memory itself beside it
+(``LoadStorePort``).
 
 Stalls: when the memory stage waits, everything from register read to write-back stands still (``advance`` low), so
 that every bypass found in one cycle still holds in the next; when an operand is a cycle too late, only register
@@ -8,11 +9,11 @@ read waits (``read.wait``). The file is read at the end of the align stage, or a
 """
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal
-from amaranth.lib import wiring
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from ..bus.core_ports import FetchedInstruction, FetchPort, LoadStorePort
-from .commit import Commit
+from ..bus.core_ports import FetchedInstruction, LoadStorePort
+from .commit import CommitPort
 from .decode import LateSource, System
 from .execute_stage import ExecuteStage
 from .read_stage import ReadStage
@@ -21,16 +22,19 @@ from .slots import Bypass, ExecuteSlot, MemorySlot, WriteSlot
 
 
 class Pipeline(wiring.Component):
-    """Connects the stages to the ``fetch`` and ``memory`` ports and to ``commit``, which lies in the core.
+    """Connects the stages to the ``instruction`` stream, to ``memory``, and to ``commit``, which lies beside it.
 
-    ``execute_slot``, ``memory_slot``, ``write_slot``: the stages' registers, for counting and traces; ``write_new``: the write stage's content is
-    one cycle old or less. ``fetch_waits``, ``operand_waits``, ``memory_waits``, ``divide_waits``: causes of lost cycles, as in ``isa.events``.
+    ``execute_slot``, ``memory_slot``, ``write_slot``: the stages' registers, for counting and traces; ``write_new``:
+    the write stage's content is one cycle old or less. ``fetch_waits``, ``operand_waits``, ``memory_waits``,
+    ``divide_waits``: causes of lost cycles, as in ``isa.events``.
 
-    A load's result can be used two cycles after the load, a product and a CSR's value likewise; a quotient takes 17 cycles
-    more, whatever the operands are. Memory operations are issued as they leave execute and are never dropped afterwards.
+    A load's result can be used two cycles after the load, a product and a CSR's value likewise; a quotient takes 17
+    cycles more, whatever the operands are. Memory operations are issued as they leave execute and are never dropped
+    afterwards.
     """
 
-    fetch: Out(FetchPort())
+    instruction: In(stream.Signature(FetchedInstruction))
+    commit: In(CommitPort())
     memory: Out(LoadStorePort())
     execute_slot: Out(ExecuteSlot)
     memory_slot: Out(MemorySlot)
@@ -40,10 +44,6 @@ class Pipeline(wiring.Component):
     operand_waits: Out(1)
     memory_waits: Out(1)
     divide_waits: Out(1)
-
-    def __init__(self, commit: Commit):
-        self._commit = commit
-        super().__init__()
 
     def elaborate(self, platform):
         m = Module()
@@ -66,7 +66,7 @@ class Pipeline(wiring.Component):
 
     def _issue(self, m):
         """What stops the pipeline, and the door to the load/store unit."""
-        commit, memory, slot = self._commit, self.memory, self.memory_slot
+        commit, memory, slot = self.commit, self.memory, self.memory_slot
         in_memory = slot.valid & slot.control.memory & ~slot.trap.valid
         divides = slot.valid & ~slot.trap.valid & (slot.control.late == LateSource.DIVIDE)
         faults = Signal()
@@ -99,12 +99,12 @@ class Pipeline(wiring.Component):
                 ]
 
     def _addresses(self, m):
-        """Address of the file's read ports: a switch's stack pointer, ``ctxrun``'s program counter, else rs1 and rs2."""
-        commit, file = self._commit, self._file
+        """Addresses of the file's read ports: x2 at a switch, ``ctxrun``'s program counter, else rs1 and rs2."""
+        commit, file = self.commit, self._file
         word = Signal(32)
         bank = commit.state.context
         m.d.comb += [
-            word.eq(Mux(self._read.wait, self._fetched.word, self.fetch.instruction.payload.word)),
+            word.eq(Mux(self._read.wait, self._fetched.word, self.instruction.payload.word)),
             file.read_enable.eq(self._advance),
             file.read1_address.eq(Cat(word[15:20], bank)),
             file.read2_address.eq(Cat(word[20:25], bank)),
@@ -115,7 +115,7 @@ class Pipeline(wiring.Component):
             m.d.comb += file.read1_address.eq(Cat(Const(STACK_POINTER, 5), bank))
 
     def _connect_read(self, m):
-        commit, read = self._commit, self._read
+        commit, read = self.commit, self._read
         x, mem, w = self.execute_slot, self.memory_slot, self.write_slot
         m.d.comb += [
             read.valid.eq(self._read_valid),
@@ -146,7 +146,7 @@ class Pipeline(wiring.Component):
             m.d.comb += getattr(read, name).eq(getattr(commit, name))
 
     def _connect_execute(self, m):
-        commit, execute = self._commit, self._execute
+        commit, execute = self.commit, self._execute
         m.d.comb += [
             execute.slot.eq(self.execute_slot),
             execute.late_result.eq(self.write_slot.result),
@@ -162,7 +162,7 @@ class Pipeline(wiring.Component):
 
     def _step(self, m):
         """Align to register read to execute. A redirect drops both, even while the memory stage waits."""
-        commit, read, instruction = self._commit, self._read, self.fetch.instruction
+        commit, read, instruction = self.commit, self._read, self.instruction
         m.d.comb += [
             instruction.ready.eq(self._advance & ~read.wait & ~commit.hold),
             self.fetch_waits.eq(~self._read_valid & self._advance),
@@ -180,7 +180,7 @@ class Pipeline(wiring.Component):
 
     def _complete(self, m):
         """Memory stage to write-back."""
-        commit, slot, w = self._commit, self.memory_slot, self.write_slot
+        commit, slot, w = self.commit, self.memory_slot, self.write_slot
         done = Signal()
         late = Signal(32)
         m.d.comb += [
@@ -230,7 +230,7 @@ class Pipeline(wiring.Component):
 
     def _write(self, m):
         """Write-back: the bank, the masks, and the stack pointer at a switch (the stages are empty then)."""
-        commit, w, file, mask = self._commit, self.write_slot, self._file, self._mask
+        commit, w, file, mask = self.commit, self.write_slot, self._file, self._mask
         writes = Signal()
         register = w.address[:5]
         m.d.comb += [

@@ -19,8 +19,9 @@ from .slots import Bypass, ExecuteSlot
 class OperandRead(wiring.Component):
     """One source operand: the newest of the bypassed results, else the register file, else zero when never written.
 
-    ``execute``, ``memory``, ``write`` and ``written`` are the results in flight, newest first. ``late``: take the write stage's result
-    in the next cycle. ``wait``: its producer is in execute and known only a cycle later than the next. All in the same cycle.
+    ``execute``, ``memory``, ``write`` and ``written`` are the results in flight, newest first. ``late``: take the
+    write stage's result in the next cycle. ``wait``: its producer is in execute and known only a cycle later than the
+    next. All in the same cycle.
     """
 
     register: In(5)
@@ -61,11 +62,13 @@ class ReadStage(wiring.Component):
     - ``file1``, ``file2``, ``mask``: register file data of rs1 and rs2, and the written registers.
     - ``execute``, ``memory``, ``write``, ``written``: bypass sources.
     - ``put_ahead``: a ``ctxput`` is in execute or memory; ``ctxrun`` waits for it, since it reads the bank early.
-    - ``context``, ``trap_context``, ``level``, ``mode``, ``custom_enabled``, ``timeout_wait``, ``counter_enable``: who runs and what he may. All
-      change only with a redirect, so that what is decided here still holds when the instruction completes.
+    - ``context``, ``trap_context``, ``level``, ``mode``, ``custom_enabled``, ``timeout_wait``, ``counter_enable``:
+      who runs and what he may. All change only with a redirect, so that what is decided here still holds when the
+      instruction completes.
     - ``wait``: the instruction must stay in this stage; the execute stage gets a bubble.
 
-    Rules of encrypted mode kept here: the first instruction is a landing; every later one comes from the same key and owner id.
+    Rules of encrypted mode kept here: the first instruction is a landing; every later one comes from the same key and
+    owner id.
     """
 
     valid: In(1)

@@ -17,9 +17,9 @@ STACK_POINTER = 2
 class RegisterFile(wiring.Component):
     """Two read ports and one write port over 512 words.
 
-    Addresses are ``register | context << 5``. Data of a read is there in the cycle after ``read_enable``, and stays until the
-    next enabled read. A read at the same edge as a write of the same word gives the old word: the pipeline bypasses it.
-    Clears nothing: ``WrittenMask`` decides what may be seen.
+    Addresses are ``register | context << 5``. Data of a read is there in the cycle after ``read_enable``, and stays
+    until the next enabled read. A read at the same edge as a write of the same word gives the old word: the pipeline
+    bypasses it. Clears nothing: ``WrittenMask`` decides what may be seen.
     """
 
     read_enable: In(1)
@@ -50,7 +50,8 @@ class WrittenMask(wiring.Component):
     """Which registers of the current context were written in its life; the others read zero.
 
     The current context's 32 bits are flip-flops; those of the others lie in a 16-row RAM whose rows count only
-    once they were stored (``row_valid``), so after reset every register of every context reads zero without any clearing loop.
+    once they were stored (``row_valid``), so after reset every register of every context reads zero without any
+    clearing loop.
 
     - ``mask``: bit n for register n of the current context (bit 0 is always 0: x0 reads zero).
     - ``set_valid``, ``set_register``: a write to the current context.

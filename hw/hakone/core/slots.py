@@ -8,10 +8,11 @@ from .trap import TrapRequest
 
 
 class ExecuteSlot(data.Struct):
-    """Instruction at the start of execute. ``*_late``: that operand is the write stage's result, which was not known before.
+    """Instruction at the start of execute. ``*_late``: that operand is the write stage's result, which was not known
+    before.
 
-    ``raw`` is the instruction as in memory, or the faulting address of a fetch fault: what a trap would put into ``mtval``.
-    ``b`` is the second operand (rs2 or the immediate), ``target`` is pc + immediate.
+    ``raw`` is the instruction as in memory, or the faulting address of a fetch fault: what a trap would put into
+    ``mtval``. ``b`` is the second operand (rs2 or the immediate), ``target`` is pc + immediate.
     """
 
     valid: 1
@@ -37,7 +38,9 @@ class ExecuteSlot(data.Struct):
 
 
 class MemorySlot(data.Struct):
-    """Instruction at the start of the memory stage. ``redirect``: fetching must go on at ``goes_to``; ``pc_known``: the bank of ``other`` has a pc."""
+    """Instruction at the start of the memory stage. ``redirect``: fetching must go on at ``goes_to``; ``pc_known``:
+    the bank of ``other`` has a pc.
+    """
 
     valid: 1
     pc: 32
@@ -83,7 +86,9 @@ class WriteSlot(data.Struct):
 
 
 class Bypass(data.Struct):
-    """A result that is not in the register file yet. ``late``: ``data`` is not known in this cycle, but one later in write-back."""
+    """A result that is not in the register file yet. ``late``: ``data`` is not known in this cycle, but one later in
+    write-back.
+    """
 
     valid: 1
     register: 5

@@ -25,10 +25,11 @@ class TrapRequest(data.Struct):
 class TrapUnit(wiring.Component):
     """Turns the request of the instruction in the memory stage into a record, a target and the kind of trap.
 
-    ``request``, ``pc``, ``next_pc``, ``value`` belong to the instruction; ``context``, ``level``, ``encrypted``, ``sealed`` to who runs;
-    ``trap_context``, ``mtvec``, ``hxtvec`` to the registers; ``refused``: a context that must not be sealed is. The record's ``sub`` says so.
-    ``leaves``: the trap goes into the trap context; otherwise it is an ordinary one. ``saved_pc`` is kept for the return:
-    the instruction itself, but past it for the system call of a sealed context.
+    ``request``, ``pc``, ``next_pc``, ``value`` belong to the instruction; ``context``, ``level``, ``encrypted``,
+    ``sealed`` to who runs; ``trap_context``, ``mtvec``, ``hxtvec`` to the registers; ``refused``: a context that must
+    not be sealed is. The record's ``sub`` says so. ``leaves``: the trap goes into the trap context; otherwise it is
+    an ordinary one. ``saved_pc`` is kept for the return: the instruction itself, but past it for the system call of a
+    sealed context.
 
     What it protects: for a sealed context ``value`` is always 0, so no address and no instruction bits get out.
     """
