@@ -89,7 +89,7 @@ class LineReader(wiring.Component):
             axi.arburst.eq(BURST_INCREMENT),
             self.tweak_valid.eq(tweak_pending),
         ]
-        with m.If(axi.arready):
+        with m.If(axi.arvalid & axi.arready):
             m.d.sync += address_pending.eq(0)
         with m.If(self.tweak_ready):
             m.d.sync += tweak_pending.eq(0)
