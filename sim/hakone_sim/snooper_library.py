@@ -60,9 +60,10 @@ class Snooper:
         flags = (ctypes.c_int(protected), ctypes.c_int(encrypted))
         self._lib.snooper_store(self._self, U32(addr), U32(data), U32(strobe), *flags, U64(cycle))
 
-    def search_memory(self, image: bytes, cycle: int) -> None:
-        """Search the whole memory."""
-        self._lib.snooper_memory(self._self, image, U64(len(image)), U64(cycle))
+    def search_memory(self, image: bytes, cycle: int, touched: bytes | None = None) -> None:
+        """Search the memory: every page of 4 KiB, or those with a 1 in ``touched``."""
+        pages = touched if touched is not None else b"\1" * (len(image) >> 12)
+        self._lib.snooper_memory(self._self, image, U64(len(image)), pages, U64(cycle))
 
     @property
     def counters(self) -> dict[str, int]:

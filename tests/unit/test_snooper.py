@@ -141,6 +141,16 @@ def test_memory_is_searched(snooper):
     assert snooper.counters["ram_hits"] == 9
 
 
+def test_search_of_memory_covers_the_borders_of_touched_pages(snooper):
+    """Also a window that begins with the last bytes of a page that was never written."""
+    for start, pages in ((8188, [0, 0, 1]), (8188, [0, 1, 0]), (8185, [0, 1, 0]), (8192, [0, 0, 1]), (8000, [0, 1, 0])):
+        image = bytearray(SIZE)
+        image[start : start + 8] = SECRET[:8]
+        before = snooper.counters["ram_hits"]
+        snooper.search_memory(bytes(image), 100, bytes(pages).ljust(16, b"\0"))
+        assert snooper.counters["ram_hits"] - before == 1, (start, pages)
+
+
 def test_bound_on_stored_windows_drops_the_oldest():
     s = Snooper(BASE, SIZE, stored_limit=1000)
     s.arm()

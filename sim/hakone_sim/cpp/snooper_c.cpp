@@ -30,11 +30,11 @@ void snooper_store(Snooper* s, uint32_t addr, uint32_t data, uint32_t strobe, in
     s->store(addr, data, strobe, is_protected != 0, encrypted != 0, cycle);
 }
 
-/// Search a memory image of which every page counts as touched.
-void snooper_memory(Snooper* s, const uint8_t* image, uint64_t bytes, uint64_t cycle) {
+/// Search a memory image; `touched` has a byte for each page of 4 KiB.
+void snooper_memory(Snooper* s, const uint8_t* image, uint64_t bytes, const uint8_t* touched, uint64_t cycle) {
     hakone::LazyBytes copy(bytes);
     memcpy(copy.data(), image, bytes);
-    s->search_memory(copy, std::vector<bool>(bytes >> 12, true), cycle);
+    s->search_memory(copy, std::vector<bool>(touched, touched + (bytes >> 12)), cycle);
 }
 
 /// In the order of SnooperCounters.
