@@ -1,0 +1,110 @@
+"""What the demonstration prints for a person."""
+
+from dataclasses import dataclass
+
+from rich.console import Console
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from .runs import Owner, Run
+
+ROW = 16  #: bytes in a row of the hexadecimal view
+
+
+@dataclass(frozen=True)
+class Place:
+    """Bytes to show: what they are, where, how many, and what the program sees there."""
+
+    title: str
+    address: int
+    plaintext: bytes
+
+
+def readable(data: bytes) -> str:
+    """Printable ASCII as it is, everything else as a dot."""
+    return "".join(chr(b) if 32 <= b < 127 else "·" for b in data)
+
+
+def _dump(data: bytes | None) -> Text:
+    """Bytes in hexadecimal and as characters."""
+    if data is None:
+        return Text("not transferred", style="dim")
+    return Text.assemble((data.hex(" ", 2), "default"), "  ", (readable(data), "cyan"))
+
+
+def own_view(console: Console, run: Run) -> None:
+    """The program's output."""
+    text = Text(run.result.uart.decode(errors="replace").rstrip())
+    console.print(Panel(text, title="what the program says (its serial port)", border_style="green", expand=False))
+
+
+def same_bytes(console: Console, places: list[Place], run: Run) -> None:
+    """The same bytes as program, bus and memory chip have them."""
+    for place in places:
+        table = Table(title=f"{place.title}, at {place.address:#010x}", title_justify="left", title_style="bold")
+        for head in ("the program's view", "the bus", "the memory chip"):
+            table.add_column(head, no_wrap=True)
+        for n in range(0, len(place.plaintext), ROW):
+            row = place.plaintext[n : n + ROW]
+            address = place.address + n
+            table.add_row(_dump(row), _dump(run.seen(address, len(row))), _dump(run.chip(address, len(row))))
+        console.print(table)
+
+
+def places(owner: Owner, run: Run, text: bytes, drawing_address: int) -> list[Place]:
+    """The owner's text, the program's code, and a part of the drawing that is not blank."""
+    symbols = run.program.symbols()
+    code, letter = symbols["main"], symbols["owner_text"]
+    pixels = owner.read(drawing_address, 4096)
+    dark = next((n for n in range(0, len(pixels) - ROW, 4) if len(set(pixels[n : n + ROW])) > 4), 0) & -ROW
+    return [
+        Place("the owner's text", letter, text[: 4 * ROW]),
+        Place("the program's code", code, owner.read(code, 2 * ROW)),
+        Place("its drawing, on the heap", drawing_address + dark, pixels[dark : dark + 2 * ROW]),
+    ]
+
+
+def cost(console: Console, plain: Run, protected: Run) -> None:
+    """Cycles and what they went into."""
+    table = Table(title="the cost", title_justify="left", title_style="bold")
+    table.add_column("")
+    for head in ("plain", "encrypted"):
+        table.add_column(head, justify="right")
+
+    def row(title: str, a: int | float, b: int | float) -> None:
+        table.add_row(title, *(f"{x:,}" if isinstance(x, int) else f"{x:.3f}" for x in (a, b)))
+
+    p, e = plain.result, protected.result
+    row("cycles from reset", p.cycles, e.cycles)
+    row("instructions", p.instructions, e.instructions)
+    row("  of these encrypted", p.encrypted_instructions, e.encrypted_instructions)
+    row("instructions per cycle", p.instructions / p.cycles, e.instructions / e.cycles)
+    for title, name in (
+        ("instruction cache misses", "icache_miss"),
+        ("data cache misses", "dcache_miss"),
+        ("lines decrypted", "line_decrypt"),
+        ("lines encrypted", "line_encrypt"),
+        ("switches of context", "context_switch"),
+    ):
+        row(title, p.events.get(name, 0), e.events.get(name, 0))
+    console.print(table)
+    console.print(f"encrypted execution takes [bold]{e.cycles / p.cycles:.3f}[/bold] times as long\n", highlight=False)
+
+
+def search(console: Console, protected: Run, control: Run) -> None:
+    """What the search for plaintext found, with the cipher and without."""
+    table = Table(title="the search for eight bytes of plaintext in a row", title_justify="left", title_style="bold")
+    table.add_column("")
+    for head in ("encrypted", "control: cipher off"):
+        table.add_column(head, justify="right")
+    a, b = protected.result.snooper, control.result.snooper
+    for title, name in (
+        ("bytes on the bus", "bus_bytes"),
+        ("places searched on the bus", "windows_searched"),
+        ("places searched in memory", "ram_windows_searched"),
+        ("secrets found on the bus", "bus_plaintext_hits"),
+        ("secrets found in memory", "ram_plaintext_hits"),
+    ):
+        table.add_row(title, f"{a[name]:,}", f"{b[name]:,}")
+    console.print(table)
