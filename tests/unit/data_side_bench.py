@@ -389,6 +389,7 @@ class FetchModel:
         self.reference, self.rng, self.rate, self.choose, self.patience = reference, rng, rate, choose, patience
         self.held, self.request, self.got, self.allowed = {}, None, [], []
         self.log, self.wait = [], None
+        self.before = {}  # lines as they were before the instruction in flight, which may not have acted yet
         self.wanted = []
 
     def drive(self, ctx, unit):
@@ -400,6 +401,7 @@ class FetchModel:
                 self.request = self.choose(self.rng)
             if self.request is not None:
                 self.got, self.allowed = [], []
+                self.changed(self.before)
                 self.changed()
         port = unit.instruction
         ctx.set(port.valid, self.request is not None)
@@ -409,12 +411,12 @@ class FetchModel:
             ctx.set(port.domain, domain)
             ctx.set(port.rom, self.reference.kind(line << 6) == "rom")
 
-    def changed(self):
-        """Memory may have changed: remember what a fetch may now see."""
+    def changed(self, raw=None):
+        """Memory may have changed: remember what a fetch may now see (in ``raw``, or in the reference)."""
         if self.request and self.reference.kind(self.request[0] << 6) == "ram":
-            view = self.reference.view(*self.request)
-            if not self.allowed or self.allowed[-1] != view:
-                self.allowed.append(view)
+            line, domain = self.request
+            raw = (raw or {}).get(line, self.reference.line(line))
+            self.allowed.append(bytes(a ^ b for a, b in zip(raw, pad(line, domain), strict=True)))
 
     def sample(self, ctx, unit):
         """Beats and invalidations of the cycle."""
@@ -558,11 +560,14 @@ class Bench:
                 self._guard(current, marks)
             if current and idle:
                 self._check(current)
+                self.fetch.before = {}
                 cycles.append(self.now - entered)
                 current = None
             if issued:
                 op = waiting.pop(0)
                 marks = len(self.devices.log), len(self.stores)
+                lines = {addr >> 6 for addr, _ in self.reference.parts(op)}
+                self.fetch.before = {line: bytes(self.reference.line(line)) for line in lines}
                 current = (op, self.reference.execute(self.state, op), *marks)
                 self.fetch.changed()
                 entered = self.now

@@ -78,6 +78,13 @@ class CacheGeometry:
         top = self.set_bits + self.tag_bits
         return Cat(set_number, tag, Const(RAM_BASE >> LINE_LOG2 + top, LINE_BITS - top))
 
+    def chosen_tag(self, tags, ways: Value) -> data.View:
+        """The tag of the one way in ``ways`` (all zero, so invalid, for none)."""
+        chosen = Const(0, self.tag_layout.size)
+        for way, entry in enumerate(tags):
+            chosen = chosen | (entry.as_value() & ways[way].replicate(self.tag_layout.size))
+        return data.View(self.tag_layout, chosen)
+
     def write_layout(self) -> data.StructLayout:
         """One write to the data RAMs: ``ways`` (zero: none), ``index``, byte ``strobe`` and ``data``."""
         return data.StructLayout({"ways": self.ways, "index": self.index_bits, "strobe": 8, "data": 64})
