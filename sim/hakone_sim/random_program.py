@@ -1,9 +1,10 @@
-"""Seeded random programs for lockstep: a bare-metal image with a trap handler that survives everything, and random blocks.
+"""Seeded random programs for lockstep: a bare-metal image with a trap handler that survives everything, and random
+blocks.
 
-The program starts at the first byte of RAM, opens memory for user level, sets up handler, timer and interrupt controller,
-runs the blocks of ``random_blocks`` and ends through the finisher. The handler clears interrupts, skips a faulting instruction,
-comes back after a fetch fault through ``ra``, and lifts user code back to machine level at an ``ecall`` that ``EXIT_MARK``
-follows. It always arms the timer again, so that ``wfi`` ends.
+The program starts at the first byte of RAM, opens memory for user level, sets up handler, timer and interrupt
+controller, runs the blocks of ``random_blocks`` and ends through the finisher. The handler clears interrupts, skips a
+faulting instruction, comes back after a fetch fault through ``ra``, and lifts user code back to machine level at an
+``ecall`` that ``EXIT_MARK`` follows. It always arms the timer again, so that ``wfi`` ends.
 
 The same seed gives the same bytes. ``portable`` leaves out what QEMU's board does differently.
 """
@@ -16,17 +17,21 @@ from hakone.isa.platform import CLINT, FINISHER, FINISHER_PASS, PLIC, RAM_BASE, 
 
 from .assembler import Assembler, elf_file
 from .models.decode import encode
+from .random_layout import (
+    DATA_BASE,
+    DATA_BYTES,
+    MTIME,
+    MTIMECMP,
+    POINTERS,
+    SAVE,
+    SCRATCH,
+    SLOT_DEVICE,
+    SLOT_ONE,
+)
 
-DATA_BASE = RAM_BASE + 0x8_0000
-DATA_BYTES = 0x8000
-SAVE = DATA_BASE  #: where the handler keeps four registers
-POINTERS = DATA_BASE + 0x100  #: 16 words: pointers into the data area, then the address of ``mtime``
-SCRATCH = DATA_BASE + 0x400  #: first byte that random accesses may touch
 EXIT_MARK = encode("lui", 0, imm=0x5A5A5)  #: a HINT behind an ``ecall``: return to machine level
 CORNERS = (0, 1, 2, 3, 4, 0x1F, 0x20, 0x7F, 0x80, 0xFF, 0x7FFF, 0x8000, 0xFFFF, 0x7FFF_FFFF, 0x8000_0000, 0x8000_0001)
 
-_MTIME = CLINT.base + 0xBFF8
-_MTIMECMP = CLINT.base + 0x4000
 _SP, _T0, _T1, _T2, _T3 = 2, 5, 6, 7, 28
 
 
@@ -85,6 +90,12 @@ class Generator:
             return 1 << self.rng.randrange(32)
         return self.rng.getrandbits(32)
 
+    def block(self) -> None:
+        """Emit one random block."""
+        from .random_blocks import BLOCKS
+
+        self.rng.choice(BLOCKS)(self)
+
     def chance(self, probability: float) -> bool:
         """True with the given probability."""
         return self.rng.random() < probability
@@ -93,18 +104,19 @@ class Generator:
 
     def make(self) -> Program:
         """The whole program."""
-        from . import random_blocks
+        from .random_blocks import emit_functions
 
         self._start()
-        for n in range(self.blocks):
-            random_blocks.emit_block(self, n)
+        for _ in range(self.blocks):
+            self.block()
         self._finish()
-        random_blocks.emit_functions(self)
+        emit_functions(self)
         self._handler()
         data = bytearray(random.Random(self.seed ^ 0x5EED).randbytes(DATA_BYTES))
         for n in range(16):
-            target = _MTIME if n >= 12 else SCRATCH + 0x100 * n
-            data[0x100 + 4 * n : 0x104 + 4 * n] = target.to_bytes(4, "little")
+            value = {SLOT_ONE: 1, SLOT_DEVICE: MTIME}.get(n, SCRATCH + 0x100 * n)
+            at = POINTERS - DATA_BASE + 4 * n
+            data[at : at + 4] = value.to_bytes(4, "little")
         return Program(self.seed, RAM_BASE, ((RAM_BASE, self.a.image()), (DATA_BASE, bytes(data))))
 
     def _csr(self, csr: Csr, value: int) -> None:
@@ -127,8 +139,8 @@ class Generator:
         self._store(PLIC.base + 4 * UART.interrupt, 1)
         self._store(PLIC.base + 0x2000, 1 << UART.interrupt)
         self._store(PLIC.base + 0x20_0000, 0)
-        self._store(_MTIMECMP + 4, 0)
-        self._store(_MTIMECMP, self.tick)
+        self._store(MTIMECMP + 4, 0)
+        self._store(MTIMECMP, self.tick)
         self._csr(Csr.MIE, 0x888)
         self._csr(Csr.MCOUNTEREN, self.rng.choice((0, 7, 7, 5)))
         for n in range(1, 32):
@@ -208,10 +220,10 @@ class Generator:
         a.op("sw", rs1=_T1, rs2=0)
         a.op("c.j", imm="leave2")
         a.label("timer")
-        a.li(_T1, _MTIME)
+        a.li(_T1, MTIME)
         a.op("lw", _T2, _T1)
         a.op("addi", _T2, _T2, imm=self.tick)
-        a.li(_T1, _MTIMECMP)
+        a.li(_T1, MTIMECMP)
         a.op("sw", rs1=_T1, rs2=_T2)
         self._leave("leave2")
 

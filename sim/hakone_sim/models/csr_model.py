@@ -20,7 +20,8 @@ INTERRUPT_ORDER = (Interrupt.EXTERNAL, Interrupt.SOFTWARE, Interrupt.TIMER)
 
 _COUNTERS = {Csr.CYCLE: 0, Csr.TIME: 1, Csr.INSTRET: 2, Csr.CYCLEH: 0, Csr.TIMEH: 1, Csr.INSTRETH: 2}
 _ORACLES = {
-    Csr.MCYCLE, Csr.MINSTRET, Csr.MCYCLEH, Csr.MINSTRETH, Csr.MVENDORID, Csr.MARCHID, Csr.MIMPID, Csr.HXCONFIG, Csr.HXBOOT,
+    Csr.MCYCLE, Csr.MINSTRET, Csr.MCYCLEH, Csr.MINSTRETH, Csr.MVENDORID, Csr.MARCHID, Csr.MIMPID, Csr.HXCONFIG,
+    Csr.HXBOOT,
     *_COUNTERS,
 }  # fmt: skip
 #: Bits that a write can change, for registers that are plain storage; reset value 0.
@@ -70,8 +71,8 @@ class CsrModel:
     def read(self, number: int, oracle: int, pending: int) -> int:
         """Value of register ``number``.
 
-        ``oracle`` is what the hardware read; it is returned for registers that only the hardware knows. ``pending`` are the bits of
-        ``mip`` that the reference is sure of.
+        ``oracle`` is what the hardware read; it is returned for registers that only the hardware knows. ``pending``
+        are the bits of ``mip`` that the reference is sure of.
         """
         if number == Csr.MSTATUS:
             return self.mstatus

@@ -2,14 +2,15 @@
 
 It is written from the listings of the specification as a table of (mnemonic, mask, match) and knows nothing of the
 hardware's decoder. It answers three questions: is a word legal (``decode``), what does a compressed form stand for
-(``expand``), and which words should a fuzz run try (``fuzz_words``). Which CSR numbers exist is not asked here; an access
-to any of the 4096 numbers is a legal encoding. Custom-0 is illegal here, as it is until ``hxctl`` enables it.
+(``expand``), and which words should a fuzz run try (``fuzz_words``). Which CSR numbers exist is not asked here; an
+access to any of the 4096 numbers is a legal encoding. Custom-0 is illegal here, as it is until ``hxctl`` enables it.
 
-Fields that the specification reserves and tells implementations to ignore (``rd``, ``rs1``, ``fm`` of ``fence``; ``rd``,
-``rs1``, the immediate of ``fence.i``) are ignored; HINTs are legal and do nothing; reserved and RV32-illegal compressed
-forms are illegal.
+Fields that the specification reserves and tells implementations to ignore (``rd``, ``rs1``, ``fm`` of ``fence``;
+``rd``, ``rs1``, the immediate of ``fence.i``) are ignored; HINTs are legal and do nothing; reserved and RV32-illegal
+compressed forms are illegal.
 
-Sources: RISC-V Unprivileged ISA (20240411), chapters 2, 12 (M), 13 (A), 26 (C) and 34 (listings); Privileged (20240411), 3.3.
+Sources: RISC-V Unprivileged ISA (20240411), chapters 2, 12 (M), 13 (A), 26 (C) and 34 (listings); Privileged
+(20240411), 3.3.
 """
 
 import random
@@ -116,8 +117,8 @@ def encode(name: str, rd: int = 0, rs1: int = 0, rs2: int = 0, imm: int = 0) -> 
     """The 32-bit word of instruction ``name``.
 
     ``imm`` is the signed immediate, the shift amount, the CSR number, the upper 20 bits (``lui``, ``auipc``), or
-    ``aq << 1 | rl`` of an atomic. The zero-extended operand of ``csrr?i`` goes into ``rs1``. Raises ``ValueError`` when a value does
-    not fit.
+    ``aq << 1 | rl`` of an atomic. The zero-extended operand of ``csrr?i`` goes into ``rs1``. Raises ``ValueError``
+    when a value does not fit.
     """
     form = FORM[name]
     word, kind = form.match, form.kind
@@ -170,7 +171,8 @@ def _immediate(kind: str, w: int) -> int:
 
 #: Which register fields an operand layout uses: rd, rs1, rs2.
 _USES = {
-    "u": (1, 0, 0), "j": (1, 0, 0), "i": (1, 1, 0), "load": (1, 1, 0), "b": (0, 1, 1), "s": (0, 1, 1), "shift": (1, 1, 0),
+    "u": (1, 0, 0), "j": (1, 0, 0), "i": (1, 1, 0), "load": (1, 1, 0), "b": (0, 1, 1), "s": (0, 1, 1),
+    "shift": (1, 1, 0),
     "r": (1, 1, 1), "csr": (1, 1, 0), "csri": (1, 0, 0), "amo": (1, 1, 1), "none": (0, 0, 0),
 }  # fmt: skip
 
@@ -291,7 +293,8 @@ def decode(raw: int) -> Decoded | None:
 
 
 def fuzz_words(seed: int, count: int) -> list[tuple[int, bool]]:
-    """``count`` pairs (raw, legal): a third random, a third legal words, a third legal words with one to three bits turned.
+    """``count`` pairs (raw, legal): a third random, a third legal words, a third legal words with one to three bits
+    turned.
 
     16-bit forms are zero-extended. Deterministic for a seed.
     """

@@ -1,10 +1,11 @@
 """Disassembly for reports: capstone for the standard instructions, the list in ``isa.encoding`` for custom-0.
 
-Capstone is given one instruction at a time, cut by its two low bits, because it resynchronises two bytes further after a
-word that it does not know.
+Capstone is given one instruction at a time, cut by its two low bits, because it resynchronises two bytes further after
+a word that it does not know.
 """
 
 import capstone
+
 from hakone.isa.encoding import CUSTOM_INSTRUCTIONS
 
 _CAPSTONE = capstone.Cs(capstone.CS_ARCH_RISCV, capstone.CS_MODE_RISCV32 | capstone.CS_MODE_RISCVC)

@@ -1,0 +1,125 @@
+"""``make campaign NAME= N= SEED=``: long counts that can be interrupted and go on where they stopped.
+
+A campaign is a function from a seed to the number of things that this seed checked; it raises when one is wrong. Seeds
+are counted up from SEED until N things are checked. Progress lies in ``build/campaign/<name>-<seed>-<commit>.json``
+after every seed; the result, good or bad, is appended to ``docs/campaigns.jsonl`` with commit, seed, count and time. A
+run of a tree with changes that are not committed says so.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from .coverage import Coverage
+from .lockstep import LockstepError, run_random
+from .models.mismatch import MismatchError
+
+ROOT = Path(__file__).resolve().parents[2]
+RECORD = ROOT / "docs" / "campaigns.jsonl"
+STATES = ROOT / "build" / "campaign"
+
+
+@dataclass
+class Campaign:
+    """What is counted (``unit``), the usual count, and the function that runs one seed. ``notes`` gathers what is
+    worth telling."""
+
+    unit: str
+    count: int
+    run: Callable[[int, dict], int]
+
+
+def _lockstep(seed: int, notes: dict) -> int:
+    """One random program in lockstep; ``notes`` keeps the coverage of the whole campaign."""
+    outcome = run_random(seed)
+    coverage: Coverage = notes.setdefault("_coverage", Coverage())
+    coverage.merge(outcome.coverage)
+    notes["coverage"] = coverage.summary()
+    notes["missing"] = coverage.missing()[:20]
+    return outcome.instructions
+
+
+CAMPAIGNS = {"lockstep": Campaign("instructions", 1_000_000, _lockstep)}
+
+
+def commit() -> str:
+    """The commit of the tree, with ``+`` when something that is under version control was changed."""
+    head = subprocess.run(["git", "rev-parse", "--short=12", "HEAD"], cwd=ROOT, capture_output=True, text=True)
+    dirty = subprocess.run(["git", "status", "--porcelain", "-uno"], cwd=ROOT, capture_output=True, text=True)
+    return (head.stdout.strip() or "unknown") + ("+" if dirty.stdout.strip() else "")
+
+
+def _visible(notes: dict) -> dict:
+    return {name: value for name, value in notes.items() if not name.startswith("_")}
+
+
+def run_campaign(name: str, count: int | None = None, seed: int = 1) -> bool:
+    """Run or resume a campaign and record it. Returns whether everything was right. Raises ``KeyError`` for an unknown
+    name."""
+    campaign = CAMPAIGNS[name]
+    goal = count or campaign.count
+    version = commit()
+    state_path = STATES / f"{name}-{seed}-{version}.json"
+    state = {"done": 0, "next": seed, "seconds": 0.0}
+    if state_path.exists():
+        state = json.loads(state_path.read_text())
+        print(f"{name}: going on at seed {state['next']} with {state['done']} {campaign.unit} done")
+    STATES.mkdir(parents=True, exist_ok=True)
+    notes: dict = {}
+    problem = ""
+    while state["done"] < goal and not problem:
+        start = time.monotonic()
+        try:
+            state["done"] += campaign.run(state["next"], notes)
+        except (MismatchError, LockstepError) as error:
+            problem = str(error)
+            print(problem)
+        state["seconds"] += time.monotonic() - start
+        if not problem:
+            state["next"] += 1
+            state_path.write_text(json.dumps(state))
+            print(f"\r{name}: {state['done']} of {goal} {campaign.unit}, seed {state['next'] - 1}", end="", flush=True)
+    print()
+    entry = {
+        "campaign": name,
+        "commit": version,
+        "seed": seed,
+        "last_seed": state["next"] - (not problem),
+        "unit": campaign.unit,
+        "count": state["done"],
+        "result": "fail" if problem else "pass",
+        "seconds": round(state["seconds"], 1),
+        "date": time.strftime("%Y-%m-%d"),
+        **_visible(notes),
+    }
+    if problem:
+        entry["problem"] = problem.splitlines()[0]
+    RECORD.parent.mkdir(exist_ok=True)
+    with RECORD.open("a") as file:
+        file.write(json.dumps(entry) + "\n")
+    state_path.unlink(missing_ok=True)
+    return not problem
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Command line: 0 when the campaign found nothing, 1 when it did, 2 for bad arguments."""
+    parser = argparse.ArgumentParser(prog="campaign", description="Run a long count, resume it, record it.")
+    parser.add_argument("--name", default="", help=f"one of: {', '.join(CAMPAIGNS)}")
+    parser.add_argument("--count", type=int, help="how many things to check")
+    parser.add_argument("--seed", type=int, default=1, help="first seed")
+    options = parser.parse_args(arguments)
+    if options.name not in CAMPAIGNS:
+        print(
+            f"campaign: {options.name or 'NAME'}: no such campaign; there are: {', '.join(CAMPAIGNS)}", file=sys.stderr
+        )
+        return 2
+    return 0 if run_campaign(options.name, options.count, options.seed) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
