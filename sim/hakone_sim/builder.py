@@ -165,7 +165,15 @@ def _compiler(waves: bool) -> list[str]:
     return [
         *([tools.ccache] if tools.ccache else []),
         *(tools.compiler, "-std=c++17", "-fPIC", "-pipe", "-w", f"-I{root}", f"-I{root / 'vltstd'}", "-I."),
-        *("-DVERILATOR=1", "-DVM_COVERAGE=0", "-DVM_SC=0", "-DVM_TIMING=0", "-DVM_TRACE_FST=0", "-DVM_TRACE_SAIF=0"),
+        *(
+            "-DVERILATOR=1",
+            "-DVM_COVERAGE=0",
+            "-DVM_SC=0",
+            "-DVM_TIMING=0",
+            "-DVM_TRACE_FST=0",
+            "-DVM_TRACE_SAIF=0",
+            "-DVL_USER_FINISH",
+        ),
         *(f"-DVM_TRACE={int(waves)}", f"-DVM_TRACE_VCD={int(waves)}"),
     ]
 

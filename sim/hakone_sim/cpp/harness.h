@@ -51,6 +51,7 @@ public:
     void end(int status, const std::string& reason, const std::string& detail);
     /// Search memory, write files, return the exit status. Once, after the end.
     int finish();
+    bool finished() const { return finished_; }
     int status() const { return status_; }
     std::string json() const;
 

@@ -140,8 +140,9 @@ void run_with_tests() {
             reset();
         }
         const uint64_t deadline = session.next_deadline();
-        if (session.running()) {
-            hakone::Harness& h = *session.harness();
+        hakone::Harness* run_of_test = session.harness();
+        if (run_of_test && !run_of_test->finished()) {
+            hakone::Harness& h = *run_of_test;
             const uint64_t period = h.options().period_ps;
             if (deadline != UINT64_MAX) h.wake_at(deadline <= time_base ? 0 : (deadline - time_base + period - 1) / period);
             run();
@@ -176,7 +177,6 @@ int main(int argc, char** argv) {
     int status = 0;
     try {
         if (const char* library = getenv("HAKONE_COCOTB_VPI")) {
-            Verilated::threadContextp()->quiet(true);
             top->eval();
             session.load_cocotb(library);
             run_with_tests();

@@ -90,6 +90,9 @@ void Session::close() {
 
 using hakone::session;
 
+/// Instead of Verilator's own, which prints: cocotb ends every run this way.
+void vl_finish(const char*, int, const char*) { Verilated::threadContextp()->gotFinish(true); }
+
 // Called from Python through ctypes (hakone_sim.cocotb_support). They return -1, or an empty text, when there is no run.
 extern "C" {
 
