@@ -73,7 +73,9 @@ class Pipeline(wiring.Component):
         m.d.comb += [
             # The fault becomes a trap request first and is taken a cycle later: no late signal reaches the redirect.
             faults.eq(in_memory & ~memory.busy & memory.fault.valid),
-            self.memory_waits.eq(in_memory & memory.busy),
+            # The load/store unit may also be busy for itself; then nothing may be issued to it. What a redirect drops
+            # does not wait: the redirect's own instruction would otherwise take effect twice.
+            self.memory_waits.eq(memory.busy & (in_memory | (self._execute.asks & ~commit.redirect))),
             self.divide_waits.eq(divides & self._execute.dividing),
             self._advance.eq(~(self.memory_waits | faults | self.divide_waits | commit.wait)),
             memory.issue.eq(self._execute.asks & self._advance & ~commit.redirect),
