@@ -175,7 +175,7 @@ class FetchUnit(wiring.Component):
     icache_bytes, cache_ways : int
         As for ``InstructionCache``.
     predictor_entries : int
-        Branch target entries, a power of two of at least 4.
+        Branch target entries, a power of two of at least 16.
     ram_bytes : int
         Memory from ``RAM_BASE`` on, a power of two of at least 64 KiB.
 
@@ -196,7 +196,7 @@ class FetchUnit(wiring.Component):
     Nothing here tells one key's code from another's; the core compares ``key_slot`` (``FetchedInstruction``).
     """
 
-    def __init__(self, *, icache_bytes: int, cache_ways: int, predictor_entries: int, ram_bytes: int):
+    def __init__(self, icache_bytes: int, cache_ways: int, predictor_entries: int, ram_bytes: int):
         self.icache_bytes = icache_bytes
         self.cache_ways = cache_ways
         self.predictor_entries = predictor_entries
@@ -319,6 +319,6 @@ class FetchUnit(wiring.Component):
             predictor.update_valid.eq(self.port.update_valid),
             predictor.update.eq(self.port.update),
             predictor.forget.eq(cut),
-            predictor.forget_word.eq(Cat(align.head.start[1], align.head.block)),
+            predictor.forget_half.eq(Cat(align.head.start, align.head.block)),
             predictor.clear.eq(self.port.clear_predictor),
         ]
