@@ -1,0 +1,243 @@
+"""Line engine for AES-XTS: whole lines of 64 bytes, as they arrive, in four lanes.
+
+Clock domain ``sync``. A line is one data unit of IEEE 1619-2018 (section 5): four blocks, no ciphertext stealing. Keys are
+in ``crypto.key_store``; which line has which tweak and key, and the bus, are left to ``memory.line_cipher``.
+"""
+
+from amaranth import Cat, Const, Module, Mux, Signal
+from amaranth.lib import data, memory, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from ..crypto.aes_lane import BLOCK_BYTES, AesLane, KeyReadPort
+from ..isa.formats import Algorithm
+
+LANES = 4  #: blocks of a line
+PLACES = 4  #: encrypted tweaks that can be held
+TWEAK_BITS = 128
+WORD_BITS = 64
+_REDUCTION = 0x87  # alpha^128, IEEE 1619-2018, 5.2
+
+
+class TweakRequest(data.Struct):
+    """A tweak to encrypt under the tweak key of ``key_slot``, for ``place``. Byte 0 is bits 7 to 0."""
+
+    algorithm: Algorithm
+    key_slot: 4
+    tweak: TWEAK_BITS
+    place: 2
+
+
+class LineStart(data.Struct):
+    """A line that begins: direction, data key, and the place of its tweak."""
+
+    encrypt: 1
+    algorithm: Algorithm
+    key_slot: 4
+    place: 2
+
+
+def times_alpha(tweak, power: int) -> list:
+    """The 16 bytes of ``tweak`` times alpha to a power from 0 to 8 in GF(2^128) (IEEE 1619-2018, 5.2)."""
+    shifted = Cat(Const(0, power), tweak)
+    result = [shifted[8 * n : 8 * n + 8] for n in range(BLOCK_BYTES)]
+    for n in range(power):
+        top = tweak[TWEAK_BITS - power + n]
+        for byte in range(2):
+            bits = (_REDUCTION << n) >> 8 * byte & 0xFF
+            if bits:
+                result[byte] = result[byte] ^ Mux(top, Const(bits, 8), Const(0, 8))
+    return result
+
+
+class TweakUnit(wiring.Component):
+    """Encrypts tweaks and keeps four of them.
+
+    ``prepare`` is taken when no other tweak is at work; 11 cycles later (15 for AES-256) the encrypted tweak goes to its
+    place, and in the following cycle ``prepared`` has the bit of the place set. Taking ``prepare`` clears it.
+
+    ``place`` (constant while it matters) selects what ``tweak`` shows. ``tweak_fresh`` is high in the last of the 11 cycles
+    and the one after, when the new tweak belongs to ``place``: ``fresh`` then has it before it can be read back.
+
+    Members: ``prepare``, ``prepared``; ``place``, ``tweak``, ``tweak_fresh``, ``fresh``; ``keys`` (tweak keys).
+    """
+
+    prepare: In(stream.Signature(TweakRequest))
+    prepared: Out(PLACES)
+    place: In(2)
+    tweak: Out(TWEAK_BITS)
+    tweak_fresh: Out(1)
+    fresh: Out(8).array(BLOCK_BYTES)
+    keys: Out(KeyReadPort())
+
+    def elaborate(self, _platform) -> Module:
+        """One lane that only encrypts, a memory of four rows, a bit for each."""
+        m = Module()
+        m.submodules.lane = lane = AesLane(decrypt=False)
+        m.submodules.places = places = memory.Memory(shape=TWEAK_BITS, depth=PLACES, init=[])
+        write, read = places.write_port(), places.read_port(domain="comb")
+        wiring.connect(m, lane.keys, wiring.flipped(self.keys))
+        request, place, after = Signal(TWEAK_BITS), Signal(2), Signal()
+        taken = self.prepare.valid & self.prepare.ready
+        wanted = self.prepare.payload
+        m.d.comb += [
+            self.prepare.ready.eq(lane.idle),
+            lane.load.eq(taken),
+            lane.key_slot.eq(wanted.key_slot),
+            lane.long.eq(wanted.algorithm == Algorithm.AES256_XTS),
+            lane.start.eq(lane.armed),
+            lane.release.eq(lane.done),
+            write.en.eq(lane.done),
+            write.addr.eq(place),
+            write.data.eq(Cat(lane.result)),
+            read.addr.eq(self.place),
+            self.tweak.eq(read.data),
+            self.tweak_fresh.eq((lane.done | after) & (place == self.place)),
+        ]
+        m.d.comb += [self.fresh[n].eq(lane.result[n]) for n in range(BLOCK_BYTES)]
+        m.d.comb += [lane.block[n].eq(request[8 * n : 8 * n + 8]) for n in range(BLOCK_BYTES)]
+        m.d.sync += after.eq(lane.done)
+        with m.If(lane.done):
+            m.d.sync += self.prepared.bit_select(place, 1).eq(1)
+        with m.If(taken):
+            m.d.sync += [
+                request.eq(wanted.tweak),
+                place.eq(wanted.place),
+                self.prepared.bit_select(wanted.place, 1).eq(0),
+            ]
+        return m
+
+
+class XtsLine(wiring.Component):
+    """Encrypts or decrypts lines of 64 bytes in AES-XTS, eight words of 64 bits in and eight out.
+
+    ``prepare`` orders the tweak of a line, long before its data where possible: 11 cycles (15 for AES-256) after it was taken
+    the tweak can be used, one more and ``prepared`` tells. ``start`` begins a line; it must not be taken before the
+    ``prepare`` of its place is (the same cycle will do), and it is taken as soon as every block of the line before is at
+    work. Words are then taken, one per cycle, whether the tweak is ready or not. Block n starts in lane n in the cycle in
+    which its second word is taken, or when the tweak is ready, or when its lane is free, whatever is last. Its first result
+    word is valid 10 cycles later (14), its second follows, and all come in address order. So the last word of a line comes
+    out 11 cycles (15) after the last went in. ``result`` waits for ``ready``; the lane waits with it. A lane takes a block
+    every 12 cycles (16), so this is what a line takes when many follow each other.
+
+    A place can be prepared again from the first result word of its line on.
+
+    Members: ``prepare`` (stream of ``TweakRequest``), ``prepared`` (bit per place); ``start`` (stream of ``LineStart``);
+    ``data`` and ``result`` (streams of 64 bits, byte 0 in bits 7 to 0); ``data_keys`` (a ``KeyReadPort`` per lane) and
+    ``tweak_keys``, to the key store. An algorithm other than AES256_XTS is taken as AES128_XTS.
+
+    It does not check that the slot has a valid key: whoever drives ``prepare`` and ``start`` does, and erases no key while
+    a line is in here. Confidentiality only: no tampering is noticed. Time depends on the algorithm and the handshakes,
+    never on keys or data. The buffers keep the last line until the next. Source: IEEE 1619-2018, 5.2 to 5.4.
+    """
+
+    prepare: In(stream.Signature(TweakRequest))
+    prepared: Out(PLACES)
+    start: In(stream.Signature(LineStart))
+    data: In(stream.Signature(WORD_BITS))
+    result: Out(stream.Signature(WORD_BITS))
+    data_keys: Out(KeyReadPort()).array(LANES)
+    tweak_keys: Out(KeyReadPort())
+
+    def elaborate(self, _platform) -> Module:
+        """Lanes, tweak unit, then the side where data enters and the side where results leave."""
+        m = Module()
+        self._lanes = [AesLane() for _ in range(LANES)]
+        for n, lane in enumerate(self._lanes):
+            m.submodules[f"lane_{n}"] = lane
+            wiring.connect(m, lane.keys, wiring.flipped(self.data_keys[n]))
+        m.submodules.tweaks = self._tweaks = TweakUnit()
+        wiring.connect(m, self._tweaks.prepare, wiring.flipped(self.prepare))
+        wiring.connect(m, self._tweaks.keys, wiring.flipped(self.tweak_keys))
+        m.d.comb += self.prepared.eq(self._tweaks.prepared)
+
+        self._active = Signal()  # a line whose blocks have not all started
+        self._begun = Signal(LANES)  # its blocks that have
+        self._tweak = Signal(TWEAK_BITS)  # its encrypted tweak, and the same one cycle before it is there
+        self._entry_tweak = Signal(TWEAK_BITS)
+        self._has_tweak = Signal()
+        self._handed = Signal()  # the tweak has gone on to the result side
+        self._enter(m)
+        self._leave(m)
+        return m
+
+    def _enter(self, m: Module) -> None:
+        """The line that enters: its settings, its tweak, its words, and when its blocks start."""
+        line, taken = Signal(LineStart), Signal(4)
+        tweaks, word = self._tweaks, self.data
+        bypass, take = Signal(), word.valid & word.ready
+        finished = self._begun.all() & self._handed
+        m.d.comb += [
+            tweaks.place.eq(line.place),
+            bypass.eq(~self._has_tweak & tweaks.tweak_fresh),
+            self.start.ready.eq(~self._active | finished),
+            word.ready.eq(self._active & ~taken[3]),
+            self._entry_tweak.eq(self._tweak),
+        ]
+        with m.If(bypass):
+            m.d.comb += self._entry_tweak.eq(Cat(tweaks.fresh))
+        with m.If(self._active & ~self._has_tweak & tweaks.prepared.bit_select(line.place, 1)):
+            m.d.sync += [self._tweak.eq(tweaks.tweak), self._has_tweak.eq(1)]
+        with m.If(take):
+            m.d.sync += taken.eq(taken + 1)
+        with m.If(finished):
+            m.d.sync += self._active.eq(0)
+        for n in range(LANES):
+            self._enter_block(m, n, line, taken, take, bypass)
+        with m.If(self.start.valid & self.start.ready):
+            m.d.sync += [
+                line.eq(self.start.payload),
+                taken.eq(0),
+                self._active.eq(1),
+                self._begun.eq(0),
+                self._has_tweak.eq(0),
+                self._handed.eq(0),
+            ]
+
+    def _enter_block(self, m: Module, n: int, line, taken, take, bypass) -> None:
+        """Lane ``n``: load the key when it is free, start when words and tweak are there."""
+        lane, tweaks = self._lanes[n], self._tweaks
+        halves = [Signal(WORD_BITS, name=f"block_{n}_{half}") for half in ("low", "high")]
+        for half in range(2):
+            with m.If(take & (taken[:3] == 2 * n + half)):
+                m.d.sync += halves[half].eq(self.data.payload)
+        live = taken[:3] == 2 * n + 1
+        m.d.comb += [
+            lane.key_slot.eq(line.key_slot),
+            lane.inverse.eq(~line.encrypt),
+            lane.long.eq(line.algorithm == Algorithm.AES256_XTS),
+            lane.load.eq(self._active & ~self._begun[n] & (lane.idle | lane.release)),
+            lane.start.eq(lane.armed & (self._has_tweak | bypass) & ((taken[1:] > n) | (live & take))),
+        ]
+        with m.If(lane.start):
+            m.d.sync += self._begun[n].eq(1)
+        # Byte by byte, so that a simulator can leave it out while no block starts.
+        for byte, tweak in enumerate(times_alpha(self._entry_tweak, n)):
+            at = slice(8 * (byte % 8), 8 * (byte % 8) + 8)
+            plain = halves[0][at] if byte < 8 else Mux(live, self.data.payload[at], halves[1][at])
+            m.d.comb += lane.block[byte].eq(plain ^ tweak)
+
+    def _leave(self, m: Module) -> None:
+        """The line that leaves: lane by lane, half by half, the tweak multiplied on from block to block."""
+        leaving, given, tweak = Signal(), Signal(3), Signal(TWEAK_BITS)
+        half, take, hand = given[0], Signal(), Signal()
+        words = []
+        for n, lane in enumerate(self._lanes):
+            turn = Signal(name=f"turn_{n}")
+            word = Mux(half, Cat(lane.result[8:]), Cat(lane.result[:8]))
+            m.d.comb += [turn.eq(leaving & lane.done & (given[1:] == n)), lane.release.eq(turn & take & half)]
+            words.append(Mux(turn, word, 0))
+        whitening = Mux(self.result.valid, Mux(half, tweak[WORD_BITS:], tweak[:WORD_BITS]), 0)
+        m.d.comb += [
+            self.result.valid.eq(Cat(lane.done for lane in self._lanes).bit_select(given[1:], 1) & leaving),
+            self.result.payload.eq(words[0] ^ words[1] ^ words[2] ^ words[3] ^ whitening),
+            take.eq(self.result.valid & self.result.ready),
+            hand.eq(self._active & self._has_tweak & ~self._handed & (~leaving | (take & given.all()))),
+        ]
+        with m.If(take):
+            m.d.sync += given.eq(given + 1)
+        with m.If(take & half):
+            m.d.sync += tweak.eq(Cat(times_alpha(tweak, 1)))
+        with m.If(take & given.all()):
+            m.d.sync += leaving.eq(0)
+        with m.If(hand):
+            m.d.sync += [leaving.eq(1), tweak.eq(self._tweak), self._handed.eq(1)]
