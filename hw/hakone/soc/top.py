@@ -1,0 +1,68 @@
+"""The whole system: what is inside the trust boundary, and the devices outside. Clock domain ``sync``."""
+
+from amaranth import Module
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from ..bus.arbiter import RegisterArbiter
+from ..bus.axi4 import Axi4
+from ..bus.probe import Probe
+from .config import SocConfig
+from .devices import Devices
+from .inside import Inside
+
+
+class Hakone(wiring.Component):
+    """The system-on-chip. Places and connects; adds no behaviour.
+
+    Members: ``axi`` (memory bus, manager); ``uart_tx`` and ``uart_rx`` (streams of bytes, to a serialiser or a
+    terminal); ``fuse_addr`` (word of the fuse image, read once after reset) with ``fuse_data`` (valid in the cycle
+    after); ``finish_valid`` (one cycle) with ``finish_code`` (0: pass) and ``finish_reset``: a program asked to end;
+    ``halted``: the core failed closed and waits for reset; with ``config.probe`` also ``probe``. Raises
+    ``ValueError`` for an impossible configuration.
+    """
+
+    def __init__(self, config: SocConfig):
+        self._config = config.check()
+        members = {
+            "axi": Out(Axi4()),
+            "uart_tx": Out(stream.Signature(8)),
+            "uart_rx": In(stream.Signature(8)),
+            "fuse_addr": Out(8),
+            "fuse_data": In(32),
+            "finish_valid": Out(1),
+            "finish_code": Out(16),
+            "finish_reset": Out(1),
+            "halted": Out(1),
+        }
+        if config.probe:
+            members["probe"] = Out(Probe())
+        super().__init__(members)
+
+    def elaborate(self, _platform) -> Module:
+        """Two halves and the register bus between them."""
+        m = Module()
+        m.submodules.inside = inside = Inside(self._config)
+        m.submodules.arbiter = arbiter = RegisterArbiter()
+        m.submodules.devices = devices = Devices(self._config)
+        wiring.connect(m, inside.devices, arbiter.initiators[0])
+        wiring.connect(m, inside.rom, arbiter.initiators[1])
+        wiring.connect(m, arbiter.target, devices.bus)
+        wiring.connect(m, wiring.flipped(self.axi), inside.axi)
+        wiring.connect(m, wiring.flipped(self.uart_tx), devices.uart_tx)
+        wiring.connect(m, wiring.flipped(self.uart_rx), devices.uart_rx)
+        if self._config.probe:
+            wiring.connect(m, wiring.flipped(self.probe), inside.probe)
+        m.d.comb += [
+            inside.software.eq(devices.interrupt_software),
+            inside.timer.eq(devices.interrupt_timer),
+            inside.external.eq(devices.interrupt_external),
+            inside.time.eq(devices.time),
+            self.fuse_addr.eq(inside.fuses.addr),
+            inside.fuses.data.eq(self.fuse_data),
+            self.finish_valid.eq(devices.finish_valid),
+            self.finish_code.eq(devices.finish_code),
+            self.finish_reset.eq(devices.finish_reset),
+            self.halted.eq(inside.halted),
+        ]
+        return m
