@@ -60,6 +60,7 @@ class Compiler:
     link_flags: tuple[str, ...] = ()
     own_flags: tuple[str, ...] = ()  #: for our library and monitor only
     environment: dict[str, str] = field(default_factory=dict)
+    linker: "Compiler | None" = None  #: the driver that links, when it is another
 
     def run(self, arguments: Sequence[str], folder: Path | None = None) -> subprocess.CompletedProcess:
         """Run it, in ``folder`` when one is given; what it printed is in ``stdout``."""
@@ -77,15 +78,18 @@ class Compiler:
 def find_compiler() -> Compiler:
     """The compiler named by ``HAKONE_CC``, else the one of ``ziglang``. Raises ``ToolError`` when it cannot be run."""
     named = shlex.split(os.environ.get("HAKONE_CC", ""))
+    cache = {f"ZIG_{kind}_CACHE_DIR": str(BUILD / "cache" / "zig") for kind in ("GLOBAL", "LOCAL")}
+    command = [sys.executable, "-m", "ziglang", "cc"]
+    zig = Compiler(command, (*_ZIG_TARGET, "-fno-sanitize=undefined"), ("-lcompiler_rt",), environment=cache)
     if not named:
-        cache = {f"ZIG_{kind}_CACHE_DIR": str(BUILD / "cache" / "zig") for kind in ("GLOBAL", "LOCAL")}
-        command = [sys.executable, "-m", "ziglang", "cc"]
-        return Compiler(command, (*_ZIG_TARGET, "-fno-sanitize=undefined"), ("-lcompiler_rt",), environment=cache)
-    if not shutil.which(named[0]):
+        return zig
+    found = shutil.which(named[0])
+    if not found:
         raise ToolError("HAKONE_CC", f"{named[0]} is not a program", "name a gcc or clang for riscv32, or unset it")
+    named[0] = str(Path(found).absolute())  # the linker runs in another folder
     about = subprocess.run([*named, "--version"], capture_output=True, text=True).stdout
-    if "clang" in about:
-        return Compiler(named, ("--target=riscv32-unknown-elf", f"-march={ISA}", "-mabi=ilp32", "-fuse-ld=lld"))
+    if "clang" in about:  # it seldom comes with a linker and a support library for this machine, so those are zig's
+        return Compiler(named, ("--target=riscv32-unknown-elf", f"-march={ISA}", "-mabi=ilp32"), linker=zig)
     # gcc finds its libgcc by the base letters only, and linking assembles nothing.
     link = ("-march=rv32imac", "-lgcc")
     # gcc turns the loop inside memset into a call of memset, -fno-builtin or not.
@@ -161,6 +165,27 @@ def _check(sources: Sequence[str], output: str, options: Options) -> None:
         raise ToolError(output, "cannot be written", "name a file that can be written with -o")
 
 
+def _link(compiler: Compiler, objects: list[Path], options: Options, folder: Path, output: str) -> Path:
+    """Link into ``folder``; the program's path. Raises ``ToolError`` about ``output`` after printing the messages."""
+    linker = compiler.linker or compiler
+    kind = "sealed" if options.sealed else "plain"
+    script = Path(options.linker_script or FIRMWARE / "lib" / f"{kind}.ld").resolve()
+    # zig cc takes no search path for INCLUDE: ours are found because the linker runs where the generated constants are.
+    place = None if options.linker_script else FIRMWARE / "include" / "gen"
+    sizes = (("HEAP_BYTES", options.heap_bytes), ("STACK_BYTES", options.stack_bytes))
+    sized = folder / "sized.ld"  # not --defsym, which zig cc does not know
+    lines = [f"{name} = {size};\n" for name, size in sizes if size is not None]
+    sized.write_text("".join(lines) + f'INCLUDE "{script}"\n')
+    linked = folder / "program.elf"
+    link = [f"-O{options.optimise}", "-g", "-nostdlib", "-static", *options.flags]
+    link += [*(str(o.resolve()) for o in objects), str(_library(compiler, options.sealed)), *linker.link_flags]
+    done = linker.run([*link, "-T", str(sized), "-Wl,--gc-sections", "-o", str(linked)], place)
+    sys.stderr.write(done.stdout)
+    if done.returncode:
+        raise ToolError(output, "does not link", "see the messages above")
+    return linked
+
+
 def compile_program(sources: Sequence[str], output: str, options: Options | None = None) -> None:
     """Compile and link ``sources`` into the ELF file ``output``, which appears only when all went well.
 
@@ -170,13 +195,7 @@ def compile_program(sources: Sequence[str], output: str, options: Options | None
     options = options or Options()
     _check(sources, output, options)
     compiler = find_compiler()
-    kind = "sealed" if options.sealed else "plain"
-    script = Path(options.linker_script or FIRMWARE / "lib" / f"{kind}.ld").resolve()
-    # zig cc takes no search path for INCLUDE: ours are found because the linker runs where the generated constants are.
-    place = None if options.linker_script else FIRMWARE / "include" / "gen"
     flags = [f"-O{options.optimise}", *(f"-D{d}" for d in options.defines), *(f"-I{i}" for i in options.includes)]
-    wanted = (("HEAP_BYTES", options.heap_bytes), ("STACK_BYTES", options.stack_bytes))
-    sizes = [(name, size) for name, size in wanted if size is not None]
     with tempfile.TemporaryDirectory(prefix="hakone-cc-") as scratch:
         folder = Path(scratch)
         objects = _objects(compiler, [Path(s) for s in sources], folder / "program", [*flags, *options.flags])
@@ -186,23 +205,7 @@ def compile_program(sources: Sequence[str], output: str, options: Options | None
         if options.startup and options.sealed:
             monitor = sorted((FIRMWARE / "monitor").glob("*.[cS]"))
             objects += _objects(compiler, monitor, folder / "monitor", _own_flags(compiler))
-        sized = folder / "sized.ld"  # not --defsym, which zig cc does not know
-        sized.write_text("".join(f"{name} = {size};\n" for name, size in sizes) + f'INCLUDE "{script}"\n')
-        linked = folder / "program.elf"
-        link = [
-            f"-O{options.optimise}",
-            "-g",
-            "-nostdlib",
-            "-static",
-            *options.flags,
-            *(str(o.resolve()) for o in objects),
-        ]
-        link += [str(_library(compiler, options.sealed)), *compiler.link_flags, "-T", str(sized)]
-        link += ["-Wl,--gc-sections", "-o", str(linked)]
-        done = compiler.run(link, place)
-        sys.stderr.write(done.stdout)
-        if done.returncode:
-            raise ToolError(output, "does not link", "see the messages above")
+        linked = _link(compiler, objects, options, folder, output)
         try:
             shutil.copyfile(linked, output)
         except OSError as e:
