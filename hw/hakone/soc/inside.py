@@ -113,10 +113,12 @@ class Inside(wiring.Component):
             m.submodules.key_store = key_store = KeyStore()
             m.submodules.xts = xts = XtsLine()
             wiring.connect(m, loader.key_install, key_store.install)
-            wiring.connect(m, line_cipher.engine, xts.port)
-            for number, port in enumerate(xts.keys):
-                wiring.connect(m, port, key_store.read[number])
-            m.d.comb += line_cipher.key_valid.eq(key_store.valid)
+            wiring.connect(m, xts.tweak_keys, key_store.tweak_keys)
+            for lane, port in enumerate(key_store.data_keys):
+                wiring.connect(m, xts.data_keys[lane], port)
+            for name in ("prepare", "start", "data", "result"):
+                wiring.connect(m, getattr(line_cipher.engine, name), getattr(xts, name))
+            m.d.comb += [line_cipher.engine.prepared.eq(xts.prepared), line_cipher.key_valid.eq(key_store.valid)]
         else:
             # Control runs: keys go nowhere, and every slot counts as filled so that lines pass as they are.
             m.d.comb += [loader.key_install.ready.eq(1), line_cipher.key_valid.eq(0xFFFF)]
