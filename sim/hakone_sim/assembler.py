@@ -1,4 +1,5 @@
-"""A small assembler for programs that are made by programs: 32-bit and compressed forms, labels, an ELF file at the end.
+"""A small assembler for programs that are made by programs: 32-bit and compressed forms, labels, an ELF file at the
+end.
 
 The generator of random programs needs exact control over which form is emitted and must be quick, so it does not call a
 compiler. Sizes never depend on label distances: every label reference has the size of the form that was asked for, and
@@ -154,7 +155,8 @@ class Assembler:
 
 
 def elf_file(entry: int, segments: list[tuple[int, bytes]]) -> bytes:
-    """A minimal ELF32 executable for RISC-V (compressed ABI flag set) with one loadable segment per (address, bytes)."""
+    """A minimal ELF32 executable for RISC-V (compressed ABI flag set) with one loadable segment per (address,
+    bytes)."""
     offset = 52 + 32 * len(segments)
     headers, body = b"", b""
     for address, content in segments:
