@@ -1,17 +1,18 @@
 """A bench for the data side in Amaranth's simulator: core, line cipher, instruction cache and devices as Python models.
 
-The reference keeps what memory would hold as bytes; a domain sees them through a pad of its own, so that a line that goes
-out under the wrong domain, or stays in the cache under two, shows as wrong data. Reads of the line model take their
-data when they are accepted and writes act when they are acknowledged: what the unit must order itself goes wrong at once
-when it does not.
+The reference keeps what memory would hold as bytes; a domain sees them through a pad of its own, so that a line that
+goes out under the wrong domain, or stays in the cache under two, shows as wrong data. Reads of the line model take
+their data when they are accepted and writes act when they are acknowledged: what the unit must order itself goes wrong
+at once when it does not.
 """
 
+import functools
 from dataclasses import dataclass, field
 
-from amaranth import Module
+from amaranth import ClockDomain, Module, Signal
 from amaranth.lib import wiring
-from amaranth.lib.wiring import In, Out
-from amaranth_bench import run
+from amaranth.sim import Simulator
+from amaranth_bench import CLOCK_PERIOD_SECONDS
 
 from hakone.bus.core_ports import ExecState, MemoryOp, RegionMatch
 from hakone.isa.cause import Cause, Sub
@@ -88,10 +89,13 @@ class Harness(wiring.Component):
         super().__init__({})
         self.entries = entries
         self.unit = DataSide(cache_bytes, ways, ram_bytes)
+        self.reset = Signal()
 
     def elaborate(self, platform):
         """Compare with every entry."""
         m = Module()
+        m.domains.sync = domain = ClockDomain()
+        m.d.comb += domain.rst.eq(self.reset)
         m.submodules.unit = unit = self.unit
         port = unit.lookup
         for entry in self.entries:
@@ -288,7 +292,9 @@ def amo(op, old, new):
 
 
 class LineModel:
-    """The line cipher and memory behind it. ``latency`` in cycles to the first beat; with ``rng`` everything also waits at random."""
+    """The line cipher and memory behind it. ``latency`` in cycles to the first beat; with ``rng`` everything also waits
+    at random.
+    """
 
     def __init__(self, reference, rng=None, latency=4, gaps=0.0, write_latency=6):
         self.reference, self.rng, self.latency, self.gaps = reference, rng, latency, gaps
@@ -383,7 +389,7 @@ class DeviceModel:
 
 
 class FetchModel:
-    """An instruction cache that holds everything it was given and asks for random lines (or for those of ``wanted``)."""
+    """An instruction cache that holds all it was given and asks for random lines, or for those of ``wanted``."""
 
     def __init__(self, reference, rng=None, rate=0.0, choose=None, patience=0):
         self.reference, self.rng, self.rate, self.choose, self.patience = reference, rng, rate, choose, patience
@@ -460,12 +466,39 @@ class FetchModel:
         self.request = None
 
 
+class Session:
+    """One compiled simulation, which many tests use one after the other."""
+
+    def __init__(self, *harness):
+        self.harness, self.bench = Harness(*harness), None
+        self.simulator = Simulator(self.harness)
+        self.simulator.add_clock(CLOCK_PERIOD_SECONDS)
+
+        async def testbench(ctx):
+            await self.bench(ctx)
+
+        self.simulator.add_testbench(testbench)
+
+    def run(self, bench):
+        """Start from power-up and run ``bench`` to its end."""
+        if self.bench is not None:
+            self.simulator.reset()
+        self.bench = bench
+        self.simulator.run()
+
+
+_session = functools.cache(Session)
+
+
 class Bench:
-    """Everything around the unit. ``body(bench)`` is a coroutine that uses ``do``, ``pipeline``, ``tick`` and ``clean``."""
+    """Everything around the unit. ``body(bench)`` is a coroutine that uses ``do``, ``pipeline``, ``tick`` and
+    ``clean``.
+    """
 
     def __init__(self, entries=(), cache_bytes=1024, ways=2, ram_bytes=1 << 20, bad_lines=(), bad_devices=(), **models):
         self.reference = Reference(entries, ram_bytes, bad_lines, bad_devices)
-        self.harness = Harness(entries, cache_bytes, ways, ram_bytes)
+        self.session = _session(tuple(entries), cache_bytes, ways, ram_bytes)
+        self.harness = self.session.harness
         self.unit = self.harness.unit
         rng = models.get("rng")
         names = ("latency", "gaps", "write_latency")
@@ -479,13 +512,13 @@ class Bench:
         self.inflight = None  # what the instruction in the memory stage may do
 
     def run(self, body):
-        """Simulate until ``body`` returns."""
+        """Simulate from power-up until ``body`` returns."""
 
         async def bench(ctx):
             self.ctx = ctx
             await body(self)
 
-        run(self.harness, bench)
+        self.session.run(bench)
 
     async def tick(self, op=None):
         """One cycle; issues ``op`` if the unit takes it. Returns (issued, the unit was not busy)."""

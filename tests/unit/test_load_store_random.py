@@ -1,4 +1,6 @@
-"""Random mixes of accesses through the data side, against a reference memory: sizes, alignments, domains, aliases, faults."""
+"""Random mixes of accesses through the data side, against a reference memory: sizes, alignments, domains, aliases,
+faults.
+"""
 
 import pytest
 from amaranth_bench import seeded

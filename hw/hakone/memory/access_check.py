@@ -15,15 +15,15 @@ from ..isa.formats import Algorithm, RegionFlag
 class AccessCheck(wiring.Component):
     """Rules for a data access whose address gave ``match``.
 
-    Encrypted code must hit an entry that has the right. A region (an entry with an algorithm) must in addition belong to the
-    code's owner or be open to any, and when it holds code, the key must be the running code's. Plain code may touch a
-    region only if the region allows it, within its rights, and never a region that holds code; outside regions it is
-    free, rights of windows included.
+    Encrypted code must hit an entry that has the right. A region (an entry with an algorithm) must in addition belong
+    to the code's owner or be open to any, and when it holds code, the key must be the running code's. Plain code may
+    touch a region only if the region allows it, within its rights, and never a region that holds code; outside regions
+    it is free, rights of windows included.
 
-    Members: ``match``, ``state``; ``reads`` and ``writes`` tell what the operation does (an AMO both); ``allowed`` is the verdict and
-    ``rule`` the one that failed (``Sub.NONE`` when allowed); all in the same cycle.
-    Protects regions against code without their key or owner id. Does not see physical addresses: two regions over the same
-    memory are kept apart by the domain in the cache tags.
+    Members: ``match``, ``state``; ``reads`` and ``writes`` tell what the operation does (an AMO both); ``allowed`` is
+    the verdict and ``rule`` the one that failed (``Sub.NONE`` when allowed); all in the same cycle.
+    Protects regions against code without their key or owner id. Does not see physical addresses: two regions over the
+    same memory are kept apart by the domain in the cache tags.
     """
 
     match: In(RegionMatch)

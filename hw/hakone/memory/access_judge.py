@@ -22,10 +22,10 @@ class AccessJudge(wiring.Component):
     everything, the mask ROM plain loads, devices aligned loads and stores; nothing else exists.
 
     Parameters: ``geometry`` of the cache.
-    Members: ``addr``, ``reads``, ``writes``, ``atomic``, ``misaligned`` (of the whole access), ``state``, ``match`` and the ``tags`` of the set in;
-    ``ways`` that hold the physical line, whatever its domain (one at most); ``present``: it is held under the domain wanted;
-    ``ram`` and ``rom``: what the address is; ``allowed``: no rule and no alignment forbids it; ``refused`` with ``fault``: it must not
-    happen. All in the same cycle.
+    Members: ``addr``, ``reads``, ``writes``, ``atomic``, ``misaligned`` (of the whole access), ``state``, ``match`` and
+    the ``tags`` of the set in; ``ways`` that hold the physical line, whatever its domain (one at most); ``present``: it
+    is held under the domain wanted; ``ram`` and ``rom``: what the address is; ``allowed``: no rule and no alignment
+    forbids it; ``refused`` with ``fault``: it must not happen. All in the same cycle.
     Protects: ``present`` is never high for a line that came in under another domain, nor outside RAM.
     """
 

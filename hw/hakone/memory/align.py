@@ -1,7 +1,8 @@
 """Byte lanes of loads and stores: from 64-bit cache words to a register, and from a register to memory words.
 
-Combinational. A load takes its bytes from the 64-bit block that holds the first one, rotated by the address's three low bits; a
-store works on 32-bit words. What crosses these is done in two parts, whose bytes fall into place by the same rotation.
+Combinational. A load takes its bytes from the 64-bit block that holds the first one, rotated by the address's three low
+bits; a store works on 32-bit words. What crosses these is done in two parts, whose bytes fall into place by the same
+rotation.
 """
 
 from amaranth import Cat, Const, Module, Mux, Signal, Value
@@ -22,9 +23,10 @@ def turned_down(value: Value, lanes: Value, lane_bits: int) -> Value:
 class AccessShape(wiring.Component):
     """Where the bytes of an access lie, from its address and size.
 
-    Members: ``offset`` (low three address bits), ``size_log2`` (0 to 2), ``wdata``; ``first_strobe`` and ``second_strobe`` are the byte lanes in the
-    32-bit word of the address and in the next one, ``lanes`` is ``wdata`` turned to fit both. ``crosses_word`` and ``crosses_block`` (64 bits):
-    it does not fit into one; ``misaligned``: it is not a multiple of its size. All in the same cycle.
+    Members: ``offset`` (low three address bits), ``size_log2`` (0 to 2), ``wdata``; ``first_strobe`` and
+    ``second_strobe`` are the byte lanes in the 32-bit word of the address and in the next one, ``lanes`` is ``wdata``
+    turned to fit both. ``crosses_word`` and ``crosses_block`` (64 bits): it does not fit into one; ``misaligned``: it
+    is not a multiple of its size. All in the same cycle.
     """
 
     offset: In(3)
@@ -56,10 +58,11 @@ class LoadAligner(wiring.Component):
     """From the words of all ways to the value for the register.
 
     Every way is turned into place before the hit chooses one, because the hit is known late. Bytes that the cache does
-    not give come in beside that path: of the write of the cycle before (``forward``, when ``forwarded``), or of ``kept`` where ``use_kept`` is set (byte by byte).
+    not give come in beside that path: of the write of the cycle before (``forward``, when ``forwarded``), or of
+    ``kept`` where ``use_kept`` is set (byte by byte).
 
-    Parameters: ``geometry``. Members: ``words``, ``ways`` (one-hot, which word), ``offset``, ``size_log2``, ``unsigned``, and the above in;
-    ``raw`` (four bytes before extension) and ``value`` out, in the same cycle.
+    Parameters: ``geometry``. Members: ``words``, ``ways`` (one-hot, which word), ``offset``, ``size_log2``,
+    ``unsigned``, and the above in; ``raw`` (four bytes before extension) and ``value`` out, in the same cycle.
     """
 
     def __init__(self, geometry: CacheGeometry):

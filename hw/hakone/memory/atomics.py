@@ -1,4 +1,6 @@
-"""The arithmetic of atomic memory operations. Source: RISC-V Unprivileged Architecture (20240411), chapter 13 "A" Extension."""
+"""The arithmetic of atomic memory operations. Source: RISC-V Unprivileged Architecture (20240411), chapter 13 "A"
+Extension.
+"""
 
 from amaranth import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
@@ -10,8 +12,8 @@ from ..bus.core_ports import MemoryOp
 class AtomicUnit(wiring.Component):
     """New memory value of an AMO, combinational.
 
-    Members: ``op`` (one of the ``AMO_`` members; for others ``result`` is ``operand``), ``memory`` the old value, ``operand`` the register's value,
-    ``result`` in the same cycle. Words of 32 bits only.
+    Members: ``op`` (one of the ``AMO_`` members; for others ``result`` is ``operand``), ``memory`` the old value,
+    ``operand`` the register's value, ``result`` in the same cycle. Words of 32 bits only.
     """
 
     op: In(MemoryOp)

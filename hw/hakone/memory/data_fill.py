@@ -14,13 +14,14 @@ from .doors import WORD_BITS, CacheGeometry, InvalidatePort
 class DataFill(wiring.Component):
     """One data miss at a time.
 
-    ``start`` in the first cycle; ``fill`` is held until ``done``. From the first cycle on, the way is invalid and clean, memory is asked
-    through ``read`` unless ``wait`` is high, and the instruction cache is told through ``invalidate``. Beats go into the data RAM as they come.
-    ``done`` comes with the last beat, or with the instruction cache's answer if that is later; only then, and only if no
-    beat had an ``error``, does the tag become valid.
+    ``start`` in the first cycle; ``fill`` is held until ``done``. From the first cycle on, the way is invalid and
+    clean, memory is asked through ``read`` unless ``wait`` is high, and the instruction cache is told through
+    ``invalidate``. Beats go into the data RAM as they come. ``done`` comes with the last beat, or with the instruction
+    cache's answer if that is later; only then, and only if no beat had an ``error``, does the tag become valid.
 
-    Parameters: ``geometry``. Members: ``start``, ``fill``, ``wait`` (memory must not be read for this line yet); ``read``, ``beat_valid``, ``beat`` as in
-    ``LinePort``; ``write``, ``tag_ways``, ``tag``, ``clean_ways`` as in ``CacheRefillPort``, for the set of ``fill.line``; ``done`` with ``error``.
+    Parameters: ``geometry``. Members: ``start``, ``fill``, ``wait`` (memory must not be read for this line yet);
+    ``read``, ``beat_valid``, ``beat`` as in ``LinePort``; ``write``, ``tag_ways``, ``tag``, ``clean_ways`` as in
+    ``CacheRefillPort``, for the set of ``fill.line``; ``done`` with ``error``.
     Protects: a line with a bad beat is never visible; nor is one that the instruction cache still holds under another
     domain.
     """

@@ -35,9 +35,9 @@ def order_after(order: Value, touched: Value, ways: int) -> Value:
 class DataCache(wiring.Component):
     """Memories of the data cache.
 
-    Every cycle reads tags and data at one index; results stand in the next cycle. One write a cycle; a read of the word being
-    written shows its old bytes, and ``lookup.forward`` tells the write. At reset the tags are not cleared: the miss unit
-    walks through them before anything else.
+    Every cycle reads tags and data at one index; results stand in the next cycle. One write a cycle; a read of the word
+    being written shows its old bytes, and ``lookup.forward`` tells the write. At reset the tags are not cleared: the
+    miss unit walks through them before anything else.
 
     Parameters: ``geometry``.
     Members: ``lookup`` (load/store unit), ``refill`` (miss unit); see ``doors``.

@@ -19,8 +19,9 @@ WORD_BITS = 3  #: bits that choose one of the eight 64-bit words of a line
 
 @dataclass(frozen=True)
 class CacheGeometry:
-    """Sizes of the data cache: ``cache_bytes`` (1024 to 16384, power of two), ``ways`` (1, 2 or 4; a way holds 2 to 64 lines),
-    ``ram_bytes`` (memory that may be cached, power of two). Raises ``ValueError`` for an impossible choice."""
+    """Sizes of the data cache: ``cache_bytes`` (1024 to 16384, power of two), ``ways`` (1, 2 or 4; a way holds 2 to 64
+    lines), ``ram_bytes`` (memory that may be cached, power of two). Raises ``ValueError`` for an impossible choice.
+    """
 
     cache_bytes: int
     ways: int
@@ -92,9 +93,9 @@ class CacheGeometry:
     def fill_layout(self) -> data.StructLayout:
         """What a data miss asks for.
 
-        ``line`` is wanted under ``domain`` in the one way of ``ways``. ``evict``: the line that stands there is dirty and
-        is saved first, as ``victim_tag`` of the same set under ``victim_domain``. ``alias``: that line is the wanted one itself,
-        held under another domain, so that memory must have it before it is read.
+        ``line`` is wanted under ``domain`` in the one way of ``ways``. ``evict``: the line that stands there is dirty
+        and is saved first, as ``victim_tag`` of the same set under ``victim_domain``. ``alias``: that line is the
+        wanted one itself, held under another domain, so that memory must have it before it is read.
         """
         return data.StructLayout(
             {
@@ -112,11 +113,11 @@ class CacheGeometry:
 class CacheLookupPort(wiring.Signature):
     """Load/store unit to data cache.
 
-    ``index`` is read at the end of every cycle, unless the refill port takes the RAMs; ``tags``, ``words`` and ``forward``
-    belong to the index of the cycle before. ``forward`` is the write of the cycle before: a word that was
-    read in the same cycle shows old bytes, which the reader must replace. ``dirty`` and ``oldest`` (the way to replace, one-hot)
-    are combinational for ``line_set``. ``write`` acts at the end of the cycle and makes its line dirty. ``touch`` (one-hot, zero: none)
-    makes that way of ``line_set`` the youngest.
+    ``index`` is read at the end of every cycle, unless the refill port takes the RAMs; ``tags``, ``words`` and
+    ``forward`` belong to the index of the cycle before. ``forward`` is the write of the cycle before: a word that was
+    read in the same cycle shows old bytes, which the reader must replace. ``dirty`` and ``oldest`` (the way to replace,
+    one-hot) are combinational for ``line_set``. ``write`` acts at the end of the cycle and makes its line dirty.
+    ``touch`` (one-hot, zero: none) makes that way of ``line_set`` the youngest.
     """
 
     def __init__(self, geometry: CacheGeometry):
@@ -139,9 +140,9 @@ class CacheLookupPort(wiring.Signature):
 class CacheRefillPort(wiring.Signature):
     """Miss unit to data cache; it drives only while the load/store unit waits or is held.
 
-    ``take`` reads ``index`` instead of the other port's, and shows ``dirty`` of ``line_set``. ``write`` as there, but leaves dirty bits
-    alone. ``tag_ways`` writes ``tag`` to those ways of ``line_set``; ``clean_ways`` makes those of ``line_set`` clean. A tag written in the
-    cycle in which its set is read is seen by that read.
+    ``take`` reads ``index`` instead of the other port's, and shows ``dirty`` of ``line_set``. ``write`` as there, but
+    leaves dirty bits alone. ``tag_ways`` writes ``tag`` to those ways of ``line_set``; ``clean_ways`` makes those of
+    ``line_set`` clean. A tag written in the cycle in which its set is read is seen by that read.
     """
 
     def __init__(self, geometry: CacheGeometry):
@@ -165,10 +166,10 @@ class CacheRefillPort(wiring.Signature):
 class MissPort(wiring.Signature):
     """Load/store unit to miss unit.
 
-    ``fill_valid`` with ``fill`` is held until ``fill_done``; with ``fill_error`` the line was not kept. In the cycle of ``fill_done`` the
-    cache is free to be read again and shows the new line. The miss unit raises ``hold`` when it needs the cache for
-    itself; ``held`` answers in the same cycle that the load/store unit leaves it alone, and stays while ``hold`` does. ``clean_start``,
-    ``clean_abort`` and ``clean_busy`` are those of ``LoadStorePort``.
+    ``fill_valid`` with ``fill`` is held until ``fill_done``; with ``fill_error`` the line was not kept. In the cycle of
+    ``fill_done`` the cache is free to be read again and shows the new line. The miss unit raises ``hold`` when it needs
+    the cache for itself; ``held`` answers in the same cycle that the load/store unit leaves it alone, and stays while
+    ``hold`` does. ``clean_start``, ``clean_abort`` and ``clean_busy`` are those of ``LoadStorePort``.
     """
 
     def __init__(self, geometry: CacheGeometry):
@@ -190,8 +191,8 @@ class MissPort(wiring.Signature):
 class InvalidatePort(wiring.Signature):
     """Miss unit to instruction cache: drop ``line`` if it is held under another domain than ``domain``.
 
-    ``valid`` is held with ``line`` and ``domain`` until the cycle with ``done``, which may be the first one. The instruction cache
-    answers also while a miss of its own waits.
+    ``valid`` is held with ``line`` and ``domain`` until the cycle with ``done``, which may be the first one. The
+    instruction cache answers also while a miss of its own waits.
     """
 
     def __init__(self):

@@ -10,10 +10,10 @@ from .doors import WORD_BITS, CacheGeometry
 class LineCopy(wiring.Component):
     """Reads the eight words of one line in address order.
 
-    ``start`` in the first cycle, with ``set_number``, ``ways`` (one-hot) and ``to_fetch``, which may change afterwards. In this cycle and
-    the seven after it the cache is read at ``index`` while ``active``; ``last`` is high in the eighth. Each word stands at ``word`` a cycle
-    after its address, with ``saved`` (it goes to the victim buffer) or, after ``to_fetch``, with ``fetched`` (to the instruction
-    cache); ``word_last`` is high with the eighth.
+    ``start`` in the first cycle, with ``set_number``, ``ways`` (one-hot) and ``to_fetch``, which may change afterwards.
+    In this cycle and the seven after it the cache is read at ``index`` while ``active``; ``last`` is high in the
+    eighth. Each word stands at ``word`` a cycle after its address, with ``saved`` (it goes to the victim buffer) or,
+    after ``to_fetch``, with ``fetched`` (to the instruction cache); ``word_last`` is high with the eighth.
 
     Parameters: ``geometry``. Members as above, and ``words`` from the cache. No second start while ``active``.
     """

@@ -1,8 +1,10 @@
 """The load/store unit: the memory stage of loads, stores and atomics.
 
-Clock domain ``sync``. It owns the memory stage for one instruction at a time: checks, cache hit, alignment, the second part of a
-misaligned access, atomics, and single accesses to devices. Lines are fetched and written back by the miss unit.
-Sources: RISC-V Unprivileged Architecture (20240411), chapters 2.6 and 13 (loads, stores, atomics); Privileged Architecture, 3.6.
+Clock domain ``sync``. It owns the memory stage for one instruction at a time: checks, cache hit, alignment, the second
+part of a misaligned access, atomics, and single accesses to devices. Lines are fetched and written back by the miss
+unit.
+Sources: RISC-V Unprivileged Architecture (20240411), chapters 2.6 and 13 (loads, stores, atomics); Privileged
+Architecture, 3.6.
 """
 
 from amaranth import Cat, Const, Module, Mux, Signal
@@ -24,22 +26,25 @@ class LoadStoreUnit(wiring.Component):
     """Executes one memory instruction after the other in the memory stage.
 
     Cycles, from the first in the memory stage, busy ones in brackets: a load or store that hits 1 (0); an AMO 2 (1); a
-    load over a 64-bit boundary 2 (1); a store over a 32-bit boundary 3 (2); a device access 3 (2) and the device's wait; a
-    fault 2 (1). A miss is asked for in the second cycle and looked up again in the cycle after the line's last beat.
+    load over a 64-bit boundary 2 (1); a store over a 32-bit boundary 3 (2); a device access 3 (2) and the device's
+    wait; a fault 2 (1). A miss is asked for in the second cycle and looked up again in the cycle after the line's last
+    beat.
     Each part is judged by itself: region rules, then physical map. A misaligned access first looks at both parts; only
     then may one of them miss, use the register bus, or be written. A fault comes with the address of the lower part
-    that has one. An access that faults leaves no trace: no bus cycle, no fill, no change in the cache or its order.
+    that has one. A refused access leaves no trace: no bus cycle, no fill, no change in the cache or its order.
     Atomics are for aligned words in RAM. A reservation is the word; it ends with any store-conditional, with a store to
     that word or a store in two parts, and with ``port.end_reservation``.
 
     Parameters: ``geometry`` of the cache.
-    Members: ``port`` (core), ``lookup`` (attribute look-up of the part at work), ``devices`` (devices and mask-ROM loads; an access is issued
-    once and only for an instruction that completes), ``cache``, ``miss``, ``store`` (the write that takes effect in this cycle, for the
-    probe), ``event_dcache_miss``, ``event_uncached``, ``event_misaligned`` (one cycle each).
-    Errors: LOAD_FAULT or STORE_FAULT for unmapped addresses, misaligned device accesses, stores to the ROM, atomics outside
-    RAM, bus errors and lines that failed; LOAD_MISALIGNED or STORE_MISALIGNED for atomics; REGION with its rule.
-    Protects: no byte of a region reaches code that the rules exclude, and a line held under another domain is never a hit.
-    Timing depends on addresses, not on data.
+    Members: ``port`` (core), ``lookup`` (attribute look-up of the part at work), ``devices`` (devices and mask-ROM
+    loads; an access is issued once and only for an instruction that completes), ``cache``, ``miss``, ``store`` (the
+    write that takes effect in this cycle, for the probe), ``event_dcache_miss``, ``event_uncached``,
+    ``event_misaligned`` (one cycle each).
+    Errors: LOAD_FAULT or STORE_FAULT for unmapped addresses, misaligned device accesses, stores to the ROM, atomics
+    outside RAM, bus errors and lines that failed; LOAD_MISALIGNED or STORE_MISALIGNED for atomics; REGION with its
+    rule.
+    Protects: no byte of a region reaches code that the rules exclude, and a line held under another domain is never a
+    hit. Timing depends on addresses, not on data.
     """
 
     def __init__(self, geometry: CacheGeometry):

@@ -72,8 +72,8 @@ class FillChoice(wiring.Component):
     """What a miss would ask for, and which line gives way: the wanted line itself when another domain holds it, else an
     invalid way, else the oldest.
 
-    Parameters: ``geometry``. Members: ``line`` and ``domain`` wanted; ``tags``, ``dirty`` and ``oldest`` of the set, ``ways`` with the
-    physical line; ``fill`` in the same cycle.
+    Parameters: ``geometry``. Members: ``line`` and ``domain`` wanted; ``tags``, ``dirty`` and ``oldest`` of the set,
+    ``ways`` with the physical line; ``fill`` in the same cycle.
     """
 
     def __init__(self, geometry: CacheGeometry):
@@ -117,8 +117,9 @@ class FillChoice(wiring.Component):
 class Reservation(wiring.Component):
     """The word that was load-reserved last.
 
-    Members: ``word`` is the word address at work; ``reserve`` makes it the reservation at the end of the cycle; ``overwrite`` ends it if it
-    is that word, ``end`` in any case, and both win over ``reserve``. ``reserved``: ``word`` is the reservation, in the same cycle.
+    Members: ``word`` is the word address at work; ``reserve`` makes it the reservation at the end of the cycle;
+    ``overwrite`` ends it if it is that word, ``end`` in any case, and both win over ``reserve``. ``reserved``: ``word``
+    is the reservation, in the same cycle.
     """
 
     word: In(30)

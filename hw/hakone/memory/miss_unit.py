@@ -1,8 +1,8 @@
 """The miss unit: every line that moves between the caches and memory.
 
-Clock domain ``sync``. It serves data misses, instruction misses (with a probe of the data cache) and the cleaning of the
-data cache, one at a time in this order of precedence; dirty lines leave through the victim buffer beside that.
-What a line looks like in memory is the line cipher's business; who may have it was judged before it is asked for.
+Clock domain ``sync``. It serves data misses, instruction misses (with a probe of the data cache) and the cleaning of
+the data cache, one at a time in this order of precedence; dirty lines leave through the victim buffer beside that. What
+a line looks like in memory is the line cipher's business; who may have it was judged before it is asked for.
 """
 
 from amaranth import Cat, Const, Module, Signal
@@ -23,19 +23,19 @@ from .victim_buffer import VictimBuffer
 class MissUnit(wiring.Component):
     """Moves lines.
 
-    Data miss: memory is asked in the first cycle of ``miss.fill_valid``; a dirty line in the way is copied to the victim
-    buffer, a word a cycle from that cycle on, ahead of the beats, and is written back beside the fill. The read waits
-    while memory has yet to acknowledge the same line, and the start while the buffer is full (``DataFill``).
-    Instruction miss: the data cache is looked at first (one cycle). Held there under the same domain, the line comes from
-    there, 64 bits a cycle from the third cycle on, dirty or not, and stays as it is; under another, it leaves the data
-    cache, encrypted under its own domain, before memory is read. Else memory is asked in the second cycle.
+    Data miss: memory is asked in the first cycle of ``miss.fill_valid``; a dirty line in the way is copied to the
+    victim buffer, a word a cycle from that cycle on, ahead of the beats, and is written back beside the fill. The read
+    waits while memory has yet to acknowledge the same line, and the start while the buffer is full (``DataFill``).
+    Instruction miss: the data cache is looked at first (one cycle). Held there under the same domain, the line comes
+    from there, 64 bits a cycle from the third cycle on, dirty or not, and stays as it is; under another, it leaves the
+    data cache, encrypted under its own domain, before memory is read. Else memory is asked in the second cycle.
     Cleaning: every dirty line is written back and stays, clean; between two lines misses come first.
 
     Parameters: ``geometry`` of the data cache.
-    Members: ``miss`` and ``cache`` (see ``doors``), ``lines`` (line cipher), ``instruction`` (``valid`` takes part in the core's ``busy``
-    and should be a flop), ``rom`` (mask-ROM lines for fetch), ``invalidate`` (instruction cache), ``domain`` (``poison`` when a line
-    of that domain was lost on its way to memory), ``write_failed`` (sticky: some line was lost),
-    ``event_dcache_evict`` (one cycle per dirty line written back).
+    Members: ``miss`` and ``cache`` (see ``doors``), ``lines`` (line cipher), ``instruction`` (``valid`` takes part in
+    the core's ``busy`` and should be a flop), ``rom`` (mask-ROM lines for fetch), ``invalidate`` (instruction cache),
+    ``domain`` (``poison`` when a line of that domain was lost on its way to memory), ``write_failed`` (sticky: some
+    line was lost), ``event_dcache_evict`` (one cycle per dirty line written back).
     Errors: ``fill_error`` for a data line with a bad beat; the beats themselves carry it for the instruction cache;
     instruction lines outside RAM and ROM get eight beats with ``error`` and no bus cycle.
     Protects: a physical line is in the first-level caches under one domain at a time, and goes to memory under its own.

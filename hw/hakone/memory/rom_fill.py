@@ -1,4 +1,4 @@
-"""Lines of the mask ROM for the instruction cache: sixteen word reads over the register bus, packed into eight beats."""
+"""Lines of the mask ROM for the instruction cache: sixteen reads over the register bus, packed into eight beats."""
 
 from amaranth import Cat, Const, Module, Signal
 from amaranth.lib import wiring
@@ -11,8 +11,8 @@ from ..bus.register_bus import RegisterBus
 class RomFill(wiring.Component):
     """Reads a line of the mask ROM. Clock domain ``sync``.
 
-    ``start`` (one cycle) begins; ``line`` is held until the last beat. One word per bus access; a beat goes out in the cycle in which
-    its second word arrives, with ``error`` when one of the two was refused.
+    ``start`` (one cycle) begins; ``line`` is held until the last beat. One word per bus access; a beat goes out in the
+    cycle in which its second word arrives, with ``error`` when one of the two was refused.
 
     Members: ``rom`` (reads only), ``beat_valid`` with ``beat`` as in ``LinePort``.
     """

@@ -14,13 +14,14 @@ from .doors import DOMAIN_BITS
 class VictimBuffer(wiring.Component):
     """Two lines with their domains, written to memory in the order in which they came.
 
-    ``allocate`` (one cycle, only while ``room``) takes ``line`` and ``domain``; eight ``push`` with ``word`` follow, the first in the next cycle or later,
-    in address order. The write is requested from the cycle after ``allocate``; words follow it as they come. A line leaves
-    with ``write_done``, which memory gives in the order of the requests.
+    ``allocate`` (one cycle, only while ``room``) takes ``line`` and ``domain``; eight ``push`` with ``word`` follow,
+    the first in the next cycle or later, in address order. The write is requested from the cycle after ``allocate``;
+    words follow it as they come. A line leaves with ``write_done``, which memory gives in the order of the requests.
 
-    Members: ``room`` (a line can be taken), ``empty`` (everything acknowledged); ``query`` and, in the same cycle, ``conflict``: that line is on its way and
-    memory may not be read for it yet. ``write``, ``wdata``, ``write_done``, ``write_error`` are those of ``LinePort``. ``poison`` with ``poison_domain`` for one cycle: a line of
-    that domain was lost. ``failed`` stays high from the first lost line, of any domain, until reset.
+    Members: ``room`` (a line can be taken), ``empty`` (everything acknowledged); ``query`` and, in the same cycle,
+    ``conflict``: that line is on its way and memory may not be read for it yet. ``write``, ``wdata``, ``write_done``,
+    ``write_error`` are those of ``LinePort``. ``poison`` with ``poison_domain`` for one cycle: a line of that domain
+    was lost. ``failed`` stays high from the first lost line, of any domain, until reset.
     """
 
     allocate: In(1)
