@@ -6,8 +6,8 @@ ERROR = "error"
 async def access(ctx, bus, addr, size=4, value=None, cycles_max=200):
     """One access of ``size`` bytes at byte address ``addr``: the value read (or None for a write), or ``ERROR``.
 
-    The data lanes, the word address and the strobes are made as the load/store unit makes them. The bus is checked on the
-    way: an answer must come within ``cycles_max``.
+    The data lanes, the word address and the strobes are made as the load/store unit makes them. The bus is checked on
+    the way: an answer must come within ``cycles_max``.
     """
     lane = addr % 4
     ctx.set(bus.addr, addr - lane)

@@ -1,4 +1,4 @@
-"""All devices behind the decoder, against what QEMU's ``virt`` board answered to the same accesses (tests/vectors/qemu)."""
+"""All devices behind the decoder, against what QEMU's ``virt`` board answered to the same accesses."""
 
 from pathlib import Path
 
