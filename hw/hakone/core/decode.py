@@ -11,6 +11,7 @@ from amaranth.lib.wiring import In, Out
 
 from ..bus.core_ports import BranchKind, MemoryOp
 from ..isa.encoding import CUSTOM, Opcode
+from ..lib.fields import Fields
 
 LEVEL_M = 3  #: ring 0, machine level
 LEVEL_U = 0  #: ring 3, user level
@@ -154,7 +155,8 @@ class Decoder(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        word, control = self.word, self.control
+        self._fields = Fields(Control, "field")
+        word, control = self.word, self._fields
         self._format = Signal(Immediate)
         self._writes = Signal()  # the instruction has a result, which may still go to x0
         m.d.comb += [control.funct3.eq(word[12:15]), control.rd_write.eq(self._writes & (word[7:12] != 0))]
@@ -179,6 +181,7 @@ class Decoder(wiring.Component):
                     with m.Case(opcode):
                         group(m, opcode)
         self._immediates(m)
+        m.d.comb += self.control.eq(control.packed())
         return m
 
     def _immediates(self, m):
@@ -205,9 +208,9 @@ class Decoder(wiring.Component):
             self.legal.eq(1),
             self._writes.eq(1),
             self._format.eq(Immediate.U),
-            self.control.immediate.eq(1),
-            self.control.alu.eq(AluOp.PASS),
-            self.control.result.eq(source),
+            self._fields.immediate.eq(1),
+            self._fields.alu.eq(AluOp.PASS),
+            self._fields.result.eq(source),
         ]
 
     def _jump(self, m, opcode):
@@ -220,21 +223,21 @@ class Decoder(wiring.Component):
             self.legal.eq(1 if direct else (self.word[12:15] == 0)),
             self._writes.eq(1),
             self._format.eq(Immediate.J if direct else Immediate.I),
-            self.control.immediate.eq(1),
-            self.control.rs1_used.eq(not direct),
-            self.control.result.eq(ResultSource.LINK),
-            self.control.transfer.eq(Transfer.JAL if direct else Transfer.JALR),
-            self.control.kind.eq(Mux(links, BranchKind.CALL, other)),
+            self._fields.immediate.eq(1),
+            self._fields.rs1_used.eq(not direct),
+            self._fields.result.eq(ResultSource.LINK),
+            self._fields.transfer.eq(Transfer.JAL if direct else Transfer.JALR),
+            self._fields.kind.eq(Mux(links, BranchKind.CALL, other)),
         ]
 
     def _branch(self, m, opcode):
         m.d.comb += [
             self.legal.eq(self.word[13:15] != 1),
             self._format.eq(Immediate.B),
-            self.control.rs1_used.eq(1),
-            self.control.rs2_used.eq(1),
-            self.control.alu.eq(AluOp.SUB),
-            self.control.transfer.eq(Transfer.BRANCH),
+            self._fields.rs1_used.eq(1),
+            self._fields.rs2_used.eq(1),
+            self._fields.alu.eq(AluOp.SUB),
+            self._fields.transfer.eq(Transfer.BRANCH),
         ]
 
     def _load(self, m, opcode):
@@ -243,40 +246,40 @@ class Decoder(wiring.Component):
             self.legal.eq((funct3[0:2] != 3) & (funct3 != 6)),
             self._writes.eq(1),
             self._format.eq(Immediate.I),
-            self.control.immediate.eq(1),
-            self.control.rs1_used.eq(1),
-            self.control.memory.eq(1),
-            self.control.memory_op.eq(MemoryOp.LOAD),
-            self.control.late.eq(LateSource.MEMORY),
+            self._fields.immediate.eq(1),
+            self._fields.rs1_used.eq(1),
+            self._fields.memory.eq(1),
+            self._fields.memory_op.eq(MemoryOp.LOAD),
+            self._fields.late.eq(LateSource.MEMORY),
         ]
 
     def _store(self, m, opcode):
         m.d.comb += [
             self.legal.eq(self.word[12:15] < 3),
             self._format.eq(Immediate.S),
-            self.control.immediate.eq(1),
-            self.control.rs1_used.eq(1),
-            self.control.rs2_used.eq(1),
-            self.control.memory.eq(1),
-            self.control.memory_op.eq(MemoryOp.STORE),
+            self._fields.immediate.eq(1),
+            self._fields.rs1_used.eq(1),
+            self._fields.rs2_used.eq(1),
+            self._fields.memory.eq(1),
+            self._fields.memory_op.eq(MemoryOp.STORE),
         ]
 
     def _atomic(self, m, opcode):
         word = self.word
         m.d.comb += [
             self._writes.eq(1),
-            self.control.immediate.eq(1),  # zero: the address is rs1
-            self.control.rs1_used.eq(1),
-            self.control.rs2_used.eq(1),
-            self.control.memory.eq(1),
-            self.control.late.eq(LateSource.MEMORY),
+            self._fields.immediate.eq(1),  # zero: the address is rs1
+            self._fields.rs1_used.eq(1),
+            self._fields.rs2_used.eq(1),
+            self._fields.memory.eq(1),
+            self._fields.late.eq(LateSource.MEMORY),
         ]
         with m.If(word[12:15] == 0b010):
             with m.Switch(word[27:32]):
                 for code, op in _AMO.items():
                     with m.Case(code):
                         legal = (word[20:25] == 0) if op is MemoryOp.LOAD_RESERVED else 1
-                        m.d.comb += [self.legal.eq(legal), self.control.memory_op.eq(op)]
+                        m.d.comb += [self.legal.eq(legal), self._fields.memory_op.eq(op)]
 
     def _arithmetic(self, m, funct3, alternative):
         """``alternative`` selects SUB and SRA."""
@@ -284,9 +287,9 @@ class Decoder(wiring.Component):
         with m.Switch(funct3):
             for code, op in enumerate(table):
                 with m.Case(code):
-                    m.d.comb += self.control.alu.eq(op)
+                    m.d.comb += self._fields.alu.eq(op)
         with m.If(alternative):
-            m.d.comb += self.control.alu.eq(Mux(funct3[2], AluOp.SRA, AluOp.SUB))
+            m.d.comb += self._fields.alu.eq(Mux(funct3[2], AluOp.SRA, AluOp.SUB))
 
     def _operation_immediate(self, m, opcode):
         funct3, funct7 = self.word[12:15], self.word[25:32]
@@ -294,8 +297,8 @@ class Decoder(wiring.Component):
             self.legal.eq(1),
             self._writes.eq(1),
             self._format.eq(Immediate.I),
-            self.control.immediate.eq(1),
-            self.control.rs1_used.eq(1),
+            self._fields.immediate.eq(1),
+            self._fields.rs1_used.eq(1),
         ]
         self._arithmetic(m, funct3, (funct3 == 5) & self.word[30])
         with m.If(funct3 == 1):
@@ -305,7 +308,7 @@ class Decoder(wiring.Component):
 
     def _operation(self, m, opcode):
         funct3, funct7 = self.word[12:15], self.word[25:32]
-        m.d.comb += [self._writes.eq(1), self.control.rs1_used.eq(1), self.control.rs2_used.eq(1)]
+        m.d.comb += [self._writes.eq(1), self._fields.rs1_used.eq(1), self._fields.rs2_used.eq(1)]
         with m.Switch(funct7):
             with m.Case(0x00):
                 m.d.comb += self.legal.eq(1)
@@ -313,7 +316,7 @@ class Decoder(wiring.Component):
                 m.d.comb += self.legal.eq((funct3 == 0) | (funct3 == 5))
             with m.Case(0x01):
                 late = Mux(funct3[2], LateSource.DIVIDE, LateSource.MULTIPLY)
-                m.d.comb += [self.legal.eq(1), self.control.late.eq(late)]
+                m.d.comb += [self.legal.eq(1), self._fields.late.eq(late)]
         self._arithmetic(m, funct3, self.word[30])
 
     def _fence(self, m, opcode):
@@ -322,10 +325,10 @@ class Decoder(wiring.Component):
             with m.Case(0):
                 m.d.comb += self.legal.eq(1)
             with m.Case(1):
-                m.d.comb += [self.legal.eq(1), self.control.system.eq(System.FENCE_I), self.control.flush.eq(1)]
+                m.d.comb += [self.legal.eq(1), self._fields.system.eq(System.FENCE_I), self._fields.flush.eq(1)]
 
     def _system(self, m, opcode):
-        word, control = self.word, self.control
+        word, control = self.word, self._fields
         machine = self.level == LEVEL_M
         with m.If(word[12:15] == 0):
             plain = {
@@ -353,7 +356,7 @@ class Decoder(wiring.Component):
             ]
 
     def _custom(self, m, opcode):
-        word, control = self.word, self.control
+        word, control = self.word, self._fields
         for name, (system, machine_only) in _CUSTOM_SYSTEM.items():
             i = CUSTOM[name]
             allowed = self.custom_enabled & ((self.level == LEVEL_M) | (not machine_only))

@@ -10,10 +10,12 @@ from amaranth.lib.wiring import In, Out
 
 from ..bus.core_ports import FetchedInstruction
 from ..isa.cause import Cause, Sub
+from ..lib.fields import Fields
 from .csr_rights import CsrRights
-from .decode import Decoder, LateSource, System
+from .decode import Control, Decoder, LateSource, System
 from .mode import LINKS, ModeState
 from .slots import Bypass, ExecuteSlot
+from .trap import TrapRequest
 
 
 class OperandRead(wiring.Component):
@@ -93,7 +95,10 @@ class ReadStage(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        fetched, slot, word = self.fetched, self.slot, self.fetched.word
+        fetched, word = self.fetched, self.fetched.word
+        slot = self._slot = Fields(ExecuteSlot, "next")
+        self._trap = Fields(TrapRequest, "trap")
+        self._control = Fields(Control, "passed")
         m.submodules.decoder = decoder = Decoder()
         control = decoder.control
         operands = []
@@ -123,7 +128,6 @@ class ReadStage(wiring.Component):
             slot.compressed.eq(fetched.compressed),
             slot.predicted_taken.eq(fetched.predicted_taken),
             slot.predicted_target.eq(fetched.predicted_target),
-            slot.control.eq(control),
             slot.rd.eq(word[7:12]),
             slot.rs1.eq(rs1.data),
             slot.rs1_late.eq(rs1.late),
@@ -133,9 +137,16 @@ class ReadStage(wiring.Component):
             slot.b_late.eq(rs2.late & ~control.immediate),
             slot.key_slot.eq(fetched.key_slot),
             slot.owner.eq(fetched.owner),
+            slot.control.eq(self._control.packed()),
+            slot.trap.eq(self._trap.packed()),
+        ]
+        # The flush bit is decided here; the rest of the control word passes on.
+        m.d.comb += [
+            getattr(self._control, name).eq(control[name]) for name, _ in Control.as_shape() if name != "flush"
         ]
         legal = self._system(m, decoder)
         self._traps(m, legal, control)
+        m.d.comb += self.slot.eq(slot.packed())
         return m
 
     def _system(self, m, decoder):
@@ -149,15 +160,15 @@ class ReadStage(wiring.Component):
             rights.level.eq(self.level),
             rights.counter_enable.eq(self.counter_enable),
             landing.eq((control.system == System.CRYPTOLAND) & self.mode.landing),
-            self.slot.control.flush.eq(control.flush | (control.csr_write & rights.flushes) | landing),
-            self.slot.indirect.eq(
+            self._control.flush.eq(control.flush | (control.csr_write & rights.flushes) | landing),
+            self._slot.indirect.eq(
                 ((control.system == System.CRYPTOMODE) | (control.system == System.RETMODE)) & (word[15:20] != 0)
             ),
         ]
         return decoder.legal & (rights.legal | (control.late != LateSource.CSR))
 
     def _traps(self, m, legal, control):
-        trap, fetched, mode = self.slot.trap, self.fetched, self.mode
+        trap, fetched, mode = self._trap, self.fetched, self.mode
         foreign = (fetched.key_slot != mode.key_slot) | (fetched.owner != mode.owner)
         with m.If(fetched.fault.valid):
             m.d.comb += [
@@ -192,5 +203,5 @@ class ReadStage(wiring.Component):
                         self._raise(m, Cause.MODE, Sub.MODE_BACKLINK_OVERFLOW)
 
     def _raise(self, m, cause, sub=Sub.NONE):
-        trap = self.slot.trap
+        trap = self._trap
         m.d.comb += [trap.valid.eq(1), trap.cause.eq(cause), trap.sub.eq(sub)]
