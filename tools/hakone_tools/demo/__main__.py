@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from rich.console import Console
 
+from hakone.soc.config import PRESETS
 from hakone_sim import builder
 from hakone_sim.errors import InputError
 
@@ -26,10 +27,10 @@ FOLDER = BUILD / "demo"
 
 def step(console: Console, what: str, work: Callable[[], T]) -> T:
     """Do ``work`` under a line that says what and, at the end, how long it took."""
-    console.print(f"  {what} …", highlight=False)
+    console.print(f"  {what} … ", highlight=False, soft_wrap=True, end="" if console.is_terminal else "\n")
     start = time.monotonic()
     value = work()
-    console.print(f"  {what}: {time.monotonic() - start:.1f} s", highlight=False, style="dim")
+    console.print(f"  {time.monotonic() - start:.1f} s", highlight=False, style="dim")
     return value
 
 
@@ -94,10 +95,12 @@ def demonstrate(console: Console) -> int:
     console.print("[bold]Hakone: an encrypted program runs, and the bus shows nothing[/bold]")
     source = inputs.write_inputs(FOLDER, picture, text)
     built = step(console, "compiling the program and sealing it for a chip", lambda: runs.build(FOLDER, source))
+    for what, preset in (("the chip", "default"), ("a chip without cipher, for the control run", "sim_open_cipher")):
+        step(console, f"building {what}: about a minute the first time", partial(builder.model, PRESETS[preset]))
     jobs = (
-        ("encrypted", "default", "running it encrypted, with every byte on the bus searched (builds the chip once)"),
+        ("encrypted", "default", "running the encrypted program, searching every byte on the bus"),
         ("plain", "default", "running the same sources as a plain program"),
-        ("control", "sim_open_cipher", "the control run: the same with the cipher off (builds that chip once)"),
+        ("control", "sim_open_cipher", "the control run: the encrypted program with the cipher off"),
     )
     ended = [
         step(console, what, partial(runs.run, program, preset, FOLDER, name))
@@ -112,7 +115,8 @@ def demonstrate(console: Console) -> int:
     show.cost(console, plain, protected)
     show.search(console, protected, control)
     for claim, true in held.items():
-        console.print(f"  [green]yes[/green]  {claim}" if true else f"  [red]NO[/red]   {claim}", highlight=False)
+        answer = "[green]yes[/green]" if true else "[red]NO[/red] "
+        console.print(f"  {answer}  {claim}", highlight=False, soft_wrap=True)
     (BUILD / "demo.json").write_text(json.dumps(report(protected, plain, control), indent=1) + "\n")
     console.print(f"\n  pictures: {path}\n  figures:  {BUILD / 'demo.json'}", highlight=False, soft_wrap=True)
     return 0 if all(held.values()) else 1

@@ -30,7 +30,7 @@ def scenery() -> Image.Image:
     draw.polygon([(43, 26), (52, 14), (60, 14), (69, 26), (63, 23), (57, 29), (51, 23)], fill=(248, 248, 252))
     draw.rectangle((0, 54, 127, 79), fill=(40, 92, 132))
     draw.rectangle((0, 54, 127, 55), fill=(52, 76, 56))
-    red, dark = (196, 44, 36), (44, 24, 24)
+    red, dark = (228, 84, 48), (44, 24, 24)
     for x in (34, 54):
         draw.rectangle((x, 45, x + 3, 70), fill=red)
         draw.rectangle((x - 1, 69, x + 4, 71), fill=dark)

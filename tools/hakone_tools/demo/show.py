@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from rich import box
 from rich.console import Console
 from rich.panel import Panel
 from rich.table import Table
@@ -26,11 +27,11 @@ def readable(data: bytes) -> str:
     return "".join(chr(b) if 32 <= b < 127 else "·" for b in data)
 
 
-def _dump(data: bytes | None) -> Text:
-    """Bytes in hexadecimal and as characters."""
+def _cells(data: bytes | None) -> tuple[Text, Text]:
+    """Bytes in hexadecimal, and as characters."""
     if data is None:
-        return Text("not transferred", style="dim")
-    return Text.assemble((data.hex(" ", 2), "default"), "  ", (readable(data), "cyan"))
+        return Text("not transferred", style="dim"), Text("")
+    return Text(data.hex(" ", 4)), Text(readable(data), style="cyan")
 
 
 def own_view(console: Console, run: Run) -> None:
@@ -42,13 +43,18 @@ def own_view(console: Console, run: Run) -> None:
 def same_bytes(console: Console, places: list[Place], run: Run) -> None:
     """The same bytes as program, bus and memory chip have them."""
     for place in places:
-        table = Table(title=f"{place.title}, at {place.address:#010x}", title_justify="left", title_style="bold")
-        for head in ("the program's view", "the bus", "the memory chip"):
+        table = Table(
+            title=place.title, title_justify="left", title_style="bold", box=box.HORIZONTALS, padding=(0, 1, 0, 0)
+        )
+        for head in ("address", "seen by", "bytes", "characters"):
             table.add_column(head, no_wrap=True)
         for n in range(0, len(place.plaintext), ROW):
             row = place.plaintext[n : n + ROW]
             address = place.address + n
-            table.add_row(_dump(row), _dump(run.seen(address, len(row))), _dump(run.chip(address, len(row))))
+            views = (("program", row), ("bus", run.seen(address, len(row))), ("chip", run.chip(address, len(row))))
+            for number, (who, data) in enumerate(views):
+                where = f"{address:#010x}" if number == 0 else ""
+                table.add_row(where, who, *_cells(data), end_section=number == len(views) - 1)
         console.print(table)
 
 
@@ -57,9 +63,9 @@ def places(owner: Owner, run: Run, text: bytes, drawing_address: int) -> list[Pl
     symbols = run.program.symbols()
     code, letter = symbols["main"], symbols["owner_text"]
     pixels = owner.read(drawing_address, 4096)
-    dark = next((n for n in range(0, len(pixels) - ROW, 4) if len(set(pixels[n : n + ROW])) > 4), 0) & -ROW
+    dark = max(range(0, len(pixels) - 2 * ROW, ROW), key=lambda n: len(set(pixels[n : n + 2 * ROW])))
     return [
-        Place("the owner's text", letter, text[: 4 * ROW]),
+        Place("the owner's text", letter, text[: 3 * ROW]),
         Place("the program's code", code, owner.read(code, 2 * ROW)),
         Place("its drawing, on the heap", drawing_address + dark, pixels[dark : dark + 2 * ROW]),
     ]
