@@ -1,0 +1,354 @@
+"""The core in Amaranth's simulator between an ideal fetch unit and an ideal memory, both with random delays.
+
+Memory is a dictionary of bytes, code included; a load or store outside of it faults. The fetch side learns nothing but
+guesses at random (``mispredict``), so that every path of prediction is met. Expansion of compressed instructions is the
+reference model's.
+"""
+
+from dataclasses import dataclass, field
+
+from amaranth.lib import data
+from amaranth.sim import Simulator
+from amaranth_bench import CLOCK_PERIOD_SECONDS
+
+from hakone.bus.core_ports import Fault, FetchedInstruction, MemoryOp, MemoryRequest
+from hakone.bus.probe import RetireRecord
+from hakone.core.core import Core
+from hakone.isa.cause import Cause, Sub
+from hakone.isa.encoding import CUSTOM
+from hakone.isa.platform import RAM_BASE, RESET_PC
+from hakone_sim.assembler import Assembler
+from hakone_sim.models.decode import expand
+
+FINISH = 0x0010_0000  #: a store here ends the run
+MASK = 0xFFFF_FFFF
+
+
+def fields(layout) -> dict[str, tuple[int, int]]:
+    """Offset and width of each field of a struct."""
+    return {name: (f.offset, f.width) for name, f in data.Layout.cast(layout)}
+
+
+def unpack(layout: dict[str, tuple[int, int]], bits: int) -> dict[str, int]:
+    """The fields of a packed value."""
+    return {name: bits >> offset & (1 << width) - 1 for name, (offset, width) in layout.items()}
+
+
+_FETCHED, _REQUEST, _RECORD = fields(FetchedInstruction), fields(MemoryRequest), fields(RetireRecord)
+_EVENT_PREFIX = "event_"
+
+
+class Program(Assembler):
+    """Assembler with Hakone's instructions, starting at the first byte of RAM."""
+
+    def __init__(self, base: int = RAM_BASE):
+        super().__init__(base)
+
+    def custom(self, name: str, rd: int = 0, rs1: int = 0, rs2: int = 0):
+        """Emit a custom-0 instruction."""
+        self.data(CUSTOM[name].encode(rd, rs1, rs2).to_bytes(4, "little"))
+
+    def csrw(self, csr: int, value: int | str, temporary: int = 31):
+        """Write a constant or the address of a label into a register."""
+        (self.la if isinstance(value, str) else self.li)(temporary, value)
+        self.op("csrrw", 0, temporary, imm=int(csr))
+
+    def csrr(self, rd: int, csr: int):
+        """Read a register."""
+        self.op("csrrs", rd, imm=int(csr))
+
+    def finish(self):
+        """End the run."""
+        self.li(31, FINISH)
+        self.op("sw", rs1=31)
+        self.label(self.fresh("end"))
+        self.op("jal", 0, imm=0)
+
+
+@dataclass
+class Region:
+    """Encrypted code for the fetch side: bytes ``start`` to ``end``, key slot and owner."""
+
+    start: int
+    end: int
+    key_slot: int
+    owner: int
+
+
+@dataclass
+class Machine:
+    """A run of the core. ``records`` holds the retired instructions and traps as dictionaries, with their ``cycle``.
+
+    ``gap``, ``busy``, ``mispredict``: chances of a cycle without instruction, of a slow memory operation, of a random
+    prediction. ``inputs(machine)`` may set interrupt lines each cycle. ``events`` counts the core's event outputs.
+    """
+
+    segments: dict[int, bytes]
+    rng: object
+    gap: float = 0.0
+    busy: float = 0.0
+    mispredict: float = 0.0
+    regions: list[Region] = field(default_factory=list)
+    inputs: object = None
+    flush_cycles: int = 7
+    boot_contexts: int = 0x7FFE
+    memory: dict[int, int] = field(default_factory=dict)
+    records: list[dict] = field(default_factory=list)
+    events: dict[str, int] = field(default_factory=dict)
+    lines: dict[str, int] = field(default_factory=lambda: {"software": 0, "timer": 0, "external": 0})
+    cycle: int = 0
+    stores: list[tuple[int, int, int]] = field(default_factory=list)
+    states: list[int] = field(default_factory=list)
+    cleared_predictor: int = 0
+    flushes: int = 0
+    halted: int = 0
+
+    def __post_init__(self):
+        boot = Assembler(RESET_PC)
+        boot.li(5, RAM_BASE)
+        boot.op("jalr", 0, 5)
+        for start, content in {RESET_PC: boot.image(), **self.segments}.items():
+            self.memory.update({start + i: byte for i, byte in enumerate(content)})
+        self.queue = []
+        self.fetch_pc = None
+        self.operation = None
+        self.reservation = None
+        self.finished = False
+
+    # -- fetch side ----------------------------------------------------------------------------------------------
+
+    def _region(self, address: int) -> Region | None:
+        return next((r for r in self.regions if r.start <= address < r.end), None)
+
+    def _part(self, address: int, encrypted: bool):
+        """A halfword of code, or the fault that it meets."""
+        if address not in self.memory:
+            return None, (Cause.FETCH_FAULT, Sub.NONE)
+        inside = self._region(address)
+        if encrypted and not inside:
+            return None, (Cause.MODE, Sub.MODE_FETCH_OUTSIDE)
+        if inside and not encrypted:
+            return None, (Cause.MODE, Sub.MODE_PLAIN_FETCH)
+        return self.memory[address] | self.memory.get(address + 1, 0) << 8, None
+
+    def _fetch(self, encrypted: bool):
+        pc = self.fetch_pc
+        values = {"pc": pc}
+        low, fault = self._part(pc, encrypted)
+        place = pc
+        high = 0
+        if not fault and low & 3 == 3:
+            place = pc + 2
+            high, fault = self._part(place, encrypted)
+        if fault:
+            code, sub = fault
+            layout = fields(Fault)
+            bits = 1 << layout["valid"][0] | code.value << layout["cause"][0] | sub.value << layout["sub"][0]
+            values |= {"fault": bits, "fault_pc": place, "word": self.rng.getrandbits(32)}
+            self.fetch_pc = None
+        else:
+            compressed = low & 3 != 3
+            raw = low | (0 if compressed else high << 16)
+            expanded = expand(low) if compressed else None
+            word = (expanded[1] if expanded else 0) if compressed else raw
+            region = self._region(pc)
+            following = pc + (2 if compressed else 4)
+            values |= {"word": word, "raw": raw, "compressed": compressed}
+            if region:
+                values |= {"key_slot": region.key_slot, "owner": region.owner, "domain": region.key_slot}
+            if self.rng.random() < self.mispredict:
+                following = self.rng.choice((following, pc + 2 * self.rng.randrange(-8, 9)))
+                values |= {"predicted_taken": 1, "predicted_target": following}
+            self.fetch_pc = following
+        bits = 0
+        for name, value in values.items():
+            bits |= int(value) << _FETCHED[name][0]
+        self.queue.append((self.cycle, bits))
+
+    # -- memory side ---------------------------------------------------------------------------------------------
+
+    def _access(self, request: dict[str, int]) -> dict[str, int]:
+        """Perform an operation; returns read data or fault."""
+        op, address, size = MemoryOp(request["op"]), request["addr"], 1 << request["size_log2"]
+        writes = op not in (MemoryOp.LOAD, MemoryOp.LOAD_RESERVED)
+        atomic = op not in (MemoryOp.LOAD, MemoryOp.STORE)
+        result = {"rdata": 0, "cause": None, "fault_addr": address}
+        if atomic and address & 3:
+            return result | {"cause": Cause.STORE_MISALIGNED if writes else Cause.LOAD_MISALIGNED}
+        if address == FINISH:
+            self.finished = True
+            return result
+        if any(address + i not in self.memory for i in range(size)):
+            return result | {"cause": Cause.STORE_FAULT if writes else Cause.LOAD_FAULT}
+        old = sum(self.memory[address + i] << 8 * i for i in range(size))
+        sign = 1 << 8 * size - 1
+        result["rdata"] = old if request["unsigned"] else (old ^ sign) - sign & MASK
+        if op is MemoryOp.LOAD_RESERVED:
+            self.reservation = address
+        if writes:
+            new = self._modify(op, old, request["wdata"])
+            if op is MemoryOp.STORE_CONDITIONAL:
+                fails = self.reservation != address
+                self.reservation = None
+                result["rdata"] = int(fails)
+                if fails:
+                    return result
+            self.memory.update({address + i: new >> 8 * i & 0xFF for i in range(size)})
+            self.stores.append((address, size, new & (1 << 8 * size) - 1))
+        return result
+
+    @staticmethod
+    def _modify(op: MemoryOp, old: int, operand: int) -> int:
+        signed = lambda v: v - (v >> 31 << 32)
+        return {
+            MemoryOp.AMO_ADD: lambda: old + operand & MASK,
+            MemoryOp.AMO_XOR: lambda: old ^ operand,
+            MemoryOp.AMO_AND: lambda: old & operand,
+            MemoryOp.AMO_OR: lambda: old | operand,
+            MemoryOp.AMO_MIN: lambda: min(old, operand, key=signed),
+            MemoryOp.AMO_MAX: lambda: max(old, operand, key=signed),
+            MemoryOp.AMO_MINU: lambda: min(old, operand),
+            MemoryOp.AMO_MAXU: lambda: max(old, operand),
+        }.get(op, lambda: operand)()
+
+    # -- the run -------------------------------------------------------------------------------------------------
+
+    def run(self, cycles: int = 2000) -> "Machine":
+        """Run until the program stores to ``FINISH`` and 8 cycles more; fails when it needs more than ``cycles``."""
+        global _bench
+        if _bench is None:
+            _bench = _Bench()
+        _bench.run(self, cycles)
+        return self
+
+    async def drive(self, ctx, dut, cycles: int):
+        """The environment of one run, cycle by cycle."""
+        rng = self.rng
+        port, memory = dut.fetch, dut.memory
+        events = [name for name in dut.signature.members if name.startswith(_EVENT_PREFIX)]
+        self.events = dict.fromkeys((name[len(_EVENT_PREFIX) :] for name in events), 0)
+        watched = [
+            port.redirect, port.redirect_pc, port.state.as_value(), port.flush_start, port.instruction.ready,
+            port.clear_predictor, memory.issue, memory.request.as_value(), memory.end_reservation,
+            dut.retire.as_value(), dut.halted, *(getattr(dut, name) for name in events),
+        ]  # fmt: skip
+        ctx.set(dut.boot_contexts, self.boot_contexts)
+        ctx.set(dut.boot_status, 0x1234)
+        left, flushing, encrypted = 8, 0, False
+        while left:
+            assert self.cycle < cycles, f"not finished after {cycles} cycles; last {self.records[-3:]}"
+            ctx.set(dut.start, self.cycle >= 3)
+            ctx.set(dut.time, self.cycle << 8)
+            if self.inputs:
+                self.inputs(self)
+                for name, level in self.lines.items():
+                    ctx.set(getattr(dut, name), level)
+            ctx.set(port.flush_busy, flushing > 0)
+            offered = bool(self.queue) and self.queue[0][0] < self.cycle and rng.random() >= self.gap
+            ctx.set(port.instruction.valid, offered)
+            ctx.set(port.instruction.payload.as_value(), self.queue[0][1] if offered else rng.getrandbits(160))
+            busy = self._drive_memory(ctx, memory)
+            _, _, *seen = await ctx.tick().sample(*watched)
+            redirect, redirect_pc, state, flush_start, ready, clear, issue, request, end, record, halted, *happened = (
+                seen
+            )
+            assert not (issue and busy), "a memory operation was issued while the last one is busy"
+            for name, value in zip(self.events, happened, strict=True):
+                self.events[name] += value
+            self.states.append(state)
+            self.cleared_predictor += clear
+            self.flushes += flush_start
+            self.halted = halted
+            if record & 3:
+                self.records.append(unpack(_RECORD, record) | {"cycle": self.cycle})
+            if end:
+                self.reservation = None
+            if self.operation:
+                self.operation = self.operation if busy else None
+            if issue:
+                slow = rng.randrange(6) if rng.random() < self.busy else 0
+                self.operation = [slow, self._access(unpack(_REQUEST, request))]
+            flushing = self.flush_cycles if flush_start else max(0, flushing - 1)
+            if offered and ready:
+                self.queue.pop(0)
+            self.cycle += 1
+            # The state is the new one from the cycle after a redirect on.
+            encrypted = bool(ctx.get(port.state.encrypted))
+            if redirect:
+                self.queue.clear()
+                self.fetch_pc = redirect_pc
+            for _ in range(2):
+                if self.fetch_pc is not None and len(self.queue) < 4:
+                    self._fetch(encrypted)
+            if self.finished or halted:
+                left -= 1
+
+    def _drive_memory(self, ctx, memory) -> bool:
+        """Answer of the memory side in this cycle; noise wherever the contract says that nothing is valid."""
+        noise = self.rng.getrandbits
+        busy = bool(self.operation) and self.operation[0] > 0
+        ctx.set(memory.busy, busy)
+        if busy or not self.operation:
+            if busy:
+                self.operation[0] -= 1
+            ctx.set(memory.rdata, noise(32))
+            ctx.set(memory.fault.as_value(), noise(14))
+            ctx.set(memory.fault_addr, noise(32))
+            return busy
+        answer = self.operation[1]
+        cause = answer["cause"]
+        ctx.set(memory.rdata, answer["rdata"])
+        ctx.set(memory.fault.as_value(), 1 | cause.value << 1 if cause else noise(13) << 1)
+        ctx.set(memory.fault_addr, answer["fault_addr"])
+        return False
+
+    # -- what tests ask ------------------------------------------------------------------------------------------
+
+    def retired(self, pc: int) -> dict:
+        """The first completed instruction at ``pc``."""
+        return next(r for r in self.records if r["retire"] and r["pc"] == pc)
+
+    @property
+    def traps(self) -> list[dict]:
+        """All traps."""
+        return [r for r in self.records if r["trap"]]
+
+    def registers(self, context: int = 0) -> list[int]:
+        """Values last written to the registers by instructions of a context."""
+        values = [0] * 32
+        for r in self.records:
+            if r["rd_write"] and r["context"] == context:
+                values[r["rd"]] = r["value"]
+        return values
+
+
+class _Bench:
+    """The core and its simulator, built once: building takes longer than most runs."""
+
+    def __init__(self):
+        self.dut = Core(config_word=0x55)
+        self.simulator = Simulator(self.dut)
+        self.simulator.add_clock(CLOCK_PERIOD_SECONDS)
+        self.simulator.add_testbench(self.bench)
+        self.current = None
+
+    async def bench(self, ctx):
+        machine, cycles = self.current
+        await machine.drive(ctx, self.dut, cycles)
+
+    def run(self, machine: Machine, cycles: int):
+        if self.current:
+            self.simulator.reset()
+        self.current = machine, cycles
+        self.simulator.run()
+
+
+_bench: _Bench | None = None
+
+
+def run_program(
+    program: Assembler, rng, *, more: dict[int, bytes] | None = None, cycles: int = 2000, **options
+) -> Machine:
+    """Run a program with 256 bytes of zeros behind it at ``RAM_BASE + 0x1000``."""
+    segments = {RAM_BASE + 0x1000: bytes(256), program.base: program.image(), **(more or {})}
+    return Machine(segments, rng, **options).run(cycles)
