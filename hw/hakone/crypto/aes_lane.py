@@ -2,8 +2,8 @@
 
 Clock domain ``sync``. The address register of the S-box RAM is the state register: a round is RAM output, ShiftRows,
 MixColumns, round key, RAM address. Round keys come from ``key_store.KeyStore``, which keeps those for decryption
-already multiplied (FIPS 197, 5.3.5), so that both directions end in the same key addition. Whitening with a tweak and the
-choice of blocks are left to ``memory.xts``.
+already multiplied (FIPS 197, 5.3.5), so that both directions end in the same key addition. Whitening with a tweak and
+the choice of blocks are left to ``memory.xts``.
 
 Decryption shares the logic of MixColumns: the inverse matrix is MixColumns times a matrix with rows ``5 0 4 0``,
 and the RAM holds five and four times the inverse S-box instead of the S-box, which needs no more RAM.
@@ -16,6 +16,7 @@ from amaranth.lib.wiring import In, Out
 from .aes_tables import INVERSE_SBOX, SBOX, multiply
 
 BLOCK_BYTES = 16
+ROM_PORTS = 8  # read ports of one memory; Yosys 0.70 runs out of memory when it has to map 16
 KEY_BITS = 128
 ROUNDS_SHORT = 10  #: rounds of AES-128
 ROUNDS_LONG = 14  #: rounds of AES-256
@@ -52,15 +53,15 @@ def _lookup_rom(decrypt: bool) -> list[int]:
 class AesLane(wiring.Component):
     """Encrypts or decrypts one block of 128 bits in 10 (AES-128) or 14 (AES-256) cycles after the one it starts in.
 
-    ``load`` takes the settings and addresses the first round key; ``armed`` is high from the next cycle until ``start``.
-    ``start`` (only while ``armed``) takes ``block``. After 10 or 14 cycles ``done`` is high and ``result`` valid,
-    combinational out of the RAM, and both stay until ``release``, which ends the block at the end of that cycle.
-    ``load`` is possible while ``idle``, or together with ``release``: the key port has changed only a cycle later. While
-    nothing runs, the RAM and the key port are not enabled.
+    ``load`` takes the settings and addresses the first round key; ``armed`` is high from the next cycle until
+    ``start``. ``start`` (only while ``armed``) takes ``block``. After 10 or 14 cycles ``done`` is high and ``result``
+    valid, combinational out of the RAM, and both stay until ``release``, which ends the block at the end of that
+    cycle. ``load`` is possible while ``idle``, or together with ``release``: the key port has changed only a cycle
+    later. While nothing runs, the RAM and the key port are not enabled.
 
-    Parameters: ``decrypt``, False for a lane that only encrypts. Members: ``load`` with ``key_slot``, ``long`` (AES-256)
-    and ``inverse`` (decrypt; ignored by a lane that cannot); ``block`` and ``result``, 16 bytes in the order of FIPS 197;
-    ``keys`` (``KeyReadPort``). All flags are low after reset.
+    Parameters: ``decrypt``, False for a lane that only encrypts. Members: ``load`` with ``key_slot``, ``long``
+    (AES-256) and ``inverse`` (decrypt; ignored by a lane that cannot); ``block`` and ``result``, 16 bytes in the
+    order of FIPS 197; ``keys`` (``KeyReadPort``). All flags are low after reset.
 
     The number of cycles depends on the algorithm alone. The last block stays in the RAM's registers until the next.
     Source: FIPS 197, 5.1 and 5.3.
@@ -133,13 +134,15 @@ class AesLane(wiring.Component):
         """Sixteen look-ups; returns their low and high bytes. The high ones are zero but in a round of decryption."""
         contents = _lookup_rom(self._decrypt)
         shape = 16 if self._decrypt else 8
-        m.submodules.sbox = sbox = memory.Memory(
-            shape=shape, depth=len(contents), init=contents, attrs={"rom_style": "block"}
-        )
+        roms = []
+        for n in range(BLOCK_BYTES // ROM_PORTS):
+            rom = memory.Memory(shape=shape, depth=len(contents), init=contents, attrs={"rom_style": "block"})
+            m.submodules[f"sbox_{n}"] = rom
+            roms.append(rom)
         self._byte = [Signal(8, name=f"byte_{n}") for n in range(BLOCK_BYTES)]
         low, high = [], []
         for n in range(BLOCK_BYTES):
-            port = sbox.read_port()
+            port = roms[n // ROM_PORTS].read_port()
             page = Cat(self._inverse, self._running & self._next_last) if self._decrypt else Const(0, 0)
             m.d.comb += [port.en.eq(self.start | self._running), port.addr.eq(Cat(self._byte[n], page))]
             low.append(port.data[:8])

@@ -26,10 +26,10 @@ def inverse_mix_column(column) -> list:
 class KeyExpansion(wiring.Component):
     """Words of one key schedule in order, of AES-128 or AES-256 (``long``).
 
-    In a cycle with ``step``, ``word`` is the next word of the schedule: ``raw`` while ``from_key`` is high (the first 4 or
-    8 words), else the expanded one. From the next cycle on it is ``newest``, and ``newest_inverse`` is InvMixColumns of it,
-    until the next step. ``begin`` (one cycle, not together with ``step``) starts a schedule. A step with ``clear`` pushes a zero; eight of them
-    leave nothing of a key behind. Byte 0 of a word is bits 7 to 0.
+    In a cycle with ``step``, ``word`` is the next word of the schedule: ``raw`` while ``from_key`` is high (the first
+    4 or 8 words), else the expanded one. From the next cycle on it is ``newest``, and ``newest_inverse`` is
+    InvMixColumns of it, until the next step. ``begin`` (one cycle, not together with ``step``) starts a schedule. A
+    step with ``clear`` pushes a zero; eight of them leave nothing of a key behind. Byte 0 of a word is bits 7 to 0.
     """
 
     long: In(1)

@@ -1,11 +1,11 @@
 """Key store: the round keys of sixteen slots, in the order in which the lanes use them.
 
-Clock domain ``sync``. Raw keys come from the boot loader over a stream and are expanded while they come; nothing but the
-ciphers' lanes can read what is stored. Expansion itself is ``key_schedule``.
+Clock domain ``sync``. Raw keys come from the boot loader over a stream and are expanded while they come; nothing but
+the ciphers' lanes can read what is stored. Expansion itself is ``key_schedule``.
 """
 
 from amaranth import Cat, Module, Mux, Signal
-from amaranth.lib import data, memory, stream, wiring
+from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..isa.formats import Algorithm
@@ -20,19 +20,19 @@ DATA_PORTS = 4
 class KeyStore(wiring.Component):
     """Sixteen slots, each with a data key (both directions) and a tweak key, of AES-128 or AES-256.
 
-    ``install`` takes the words of a key, data key first. The first word makes the slot invalid. ``ready`` is low while
-    words are expanded, two cycles each; the word with ``last`` is taken in the cycle before the slot becomes valid. A word
-    out of order, with an algorithm that is not AES-XTS, or a ``last`` at another place refuses the key: the words up to
-    ``last`` are dropped, and the slot is wiped and stays invalid.
+    ``install`` takes the words of a key, data key first. The first word makes the slot invalid. ``ready`` is low
+    while words are expanded, two cycles each; the word with ``last`` is taken in the cycle before the slot becomes
+    valid. A word out of order, with an algorithm that is not AES-XTS, or a ``last`` at another place refuses the key:
+    the words up to ``last`` are dropped, and the slot is wiped and stays invalid.
 
     ``erase`` (stream of a slot number) makes the slot invalid from the next cycle on and overwrites it with zeros in
     32 cycles. It is taken before an ``install`` of the same cycle, and not while a key is being installed. After reset,
     all slots are overwritten in 512 cycles. ``busy`` is high in all that time; ``install`` and ``erase`` wait.
 
-    ``data_keys`` and ``tweak_keys`` (``KeyReadPort``, seen from this side): a round key in the cycle after its address,
-    held until the next ``en``. With ``inverse``, the data keys for decryption in their order of use, ready for the
-    equivalent inverse cipher (FIPS 197, 5.3.5). ``tweak_keys`` has encryption keys only and does not look at ``inverse``.
-    A port that reads the slot which is being written or wiped holds what it had.
+    ``data_keys`` and ``tweak_keys`` (``KeyReadPort``, seen from this side): a round key in the cycle after its
+    address, held until the next ``en``. With ``inverse``, the data keys for decryption in their order of use, ready
+    for the equivalent inverse cipher (FIPS 197, 5.3.5). ``tweak_keys`` has encryption keys only and does not look at
+    ``inverse``. A port that reads the slot which is being written or wiped holds what it had.
 
     ``valid`` (bit per slot): what a port gives for a slot that is not valid must not be used; whoever starts a lane
     looks at it, and erases no slot whose key a lane still needs.

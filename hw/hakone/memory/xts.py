@@ -1,7 +1,7 @@
 """Line engine for AES-XTS: whole lines of 64 bytes, as they arrive, in four lanes.
 
-Clock domain ``sync``. A line is one data unit of IEEE 1619-2018 (section 5): four blocks, no ciphertext stealing. Keys are
-in ``crypto.key_store``; which line has which tweak and key, and the bus, are left to ``memory.line_cipher``.
+Clock domain ``sync``. A line is one data unit of IEEE 1619-2018 (section 5): four blocks, no ciphertext stealing.
+Keys are in ``crypto.key_store``; which line has which tweak and key, and the bus, are left to ``memory.line_cipher``.
 """
 
 from amaranth import Cat, Const, Module, Mux, Signal
@@ -52,11 +52,12 @@ def times_alpha(tweak, power: int) -> list:
 class TweakUnit(wiring.Component):
     """Encrypts tweaks and keeps four of them.
 
-    ``prepare`` is taken when no other tweak is at work; 11 cycles later (15 for AES-256) the encrypted tweak goes to its
-    place, and in the following cycle ``prepared`` has the bit of the place set. Taking ``prepare`` clears it.
+    ``prepare`` is taken when no other tweak is at work; 11 cycles later (15 for AES-256) the encrypted tweak goes to
+    its place, and in the following cycle ``prepared`` has the bit of the place set. Taking ``prepare`` clears it.
 
-    ``place`` (constant while it matters) selects what ``tweak`` shows. ``tweak_fresh`` is high in the last of the 11 cycles
-    and the one after, when the new tweak belongs to ``place``: ``fresh`` then has it before it can be read back.
+    ``place`` (constant while it matters) selects what ``tweak`` shows. ``tweak_fresh`` is high in the last of the 11
+    cycles and the one after, when the new tweak belongs to ``place``: ``fresh`` then has it before it can be read
+    back.
 
     Members: ``prepare``, ``prepared``; ``place``, ``tweak``, ``tweak_fresh``, ``fresh``; ``keys`` (tweak keys).
     """
@@ -110,24 +111,27 @@ class TweakUnit(wiring.Component):
 class XtsLine(wiring.Component):
     """Encrypts or decrypts lines of 64 bytes in AES-XTS, eight words of 64 bits in and eight out.
 
-    ``prepare`` orders the tweak of a line, long before its data where possible: 11 cycles (15 for AES-256) after it was taken
-    the tweak can be used, one more and ``prepared`` tells. ``start`` begins a line; it must not be taken before the
-    ``prepare`` of its place is (the same cycle will do), and it is taken as soon as every block of the line before is at
-    work. Words are then taken, one per cycle, whether the tweak is ready or not. Block n starts in lane n in the cycle in
-    which its second word is taken, or when the tweak is ready, or when its lane is free, whatever is last. Its first result
-    word is valid 10 cycles later (14), its second follows, and all come in address order. So the last word of a line comes
-    out 11 cycles (15) after the last went in. ``result`` waits for ``ready``; the lane waits with it. A lane takes a block
-    every 12 cycles (16), so this is what a line takes when many follow each other.
+    ``prepare`` orders the tweak of a line, long before its data where possible: 11 cycles (15 for AES-256) after it
+    was taken the tweak can be used, one more and ``prepared`` tells. ``start`` begins a line; it must not be taken
+    before the ``prepare`` of its place is (the same cycle will do), and it is taken as soon as every block of the
+    line before is at work. Words are then taken, one per cycle, whether the tweak is ready or not. Block n starts in
+    lane n in the cycle in which its second word is taken, or when the tweak is ready, or when its lane is free,
+    whatever is last. Its first result word is valid 10 cycles later (14), its second follows, and all come in address
+    order. So the last word of a line comes out 11 cycles (15) after the last went in. ``result`` waits for ``ready``;
+    the lane waits with it. A lane takes a block every 12 cycles (16), so this is what a line takes when many follow
+    each other.
 
     A place can be prepared again from the first result word of its line on.
 
-    Members: ``prepare`` (stream of ``TweakRequest``), ``prepared`` (bit per place); ``start`` (stream of ``LineStart``);
-    ``data`` and ``result`` (streams of 64 bits, byte 0 in bits 7 to 0); ``data_keys`` (a ``KeyReadPort`` per lane) and
-    ``tweak_keys``, to the key store. An algorithm other than AES256_XTS is taken as AES128_XTS.
+    Members: ``prepare`` (stream of ``TweakRequest``), ``prepared`` (bit per place); ``start`` (stream of
+    ``LineStart``); ``data`` and ``result`` (streams of 64 bits, byte 0 in bits 7 to 0); ``data_keys`` (a
+    ``KeyReadPort`` per lane) and ``tweak_keys``, to the key store. An algorithm other than AES256_XTS is taken as
+    AES128_XTS.
 
-    It does not check that the slot has a valid key: whoever drives ``prepare`` and ``start`` does, and erases no key while
-    a line is in here. Confidentiality only: no tampering is noticed. Time depends on the algorithm and the handshakes,
-    never on keys or data. The buffers keep the last line until the next. Source: IEEE 1619-2018, 5.2 to 5.4.
+    It does not check that the slot has a valid key: whoever drives ``prepare`` and ``start`` does, and erases no key
+    while a line is in here. Confidentiality only: no tampering is noticed. Time depends on the algorithm and the
+    handshakes, never on keys or data. The buffers keep the last line until the next. Source: IEEE 1619-2018, 5.2 to
+    5.4.
     """
 
     prepare: In(stream.Signature(TweakRequest))
@@ -195,7 +199,7 @@ class XtsLine(wiring.Component):
 
     def _enter_block(self, m: Module, n: int, line, taken, take, bypass) -> None:
         """Lane ``n``: load the key when it is free, start when words and tweak are there."""
-        lane, tweaks = self._lanes[n], self._tweaks
+        lane = self._lanes[n]
         halves = [Signal(WORD_BITS, name=f"block_{n}_{half}") for half in ("low", "high")]
         for half in range(2):
             with m.If(take & (taken[:3] == 2 * n + half)):
