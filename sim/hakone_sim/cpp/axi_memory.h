@@ -65,6 +65,7 @@ public:
     const AxiCounters& counters() const { return counters_; }
 
     LazyBytes& bytes() { return bytes_; }
+    const LazyBytes& bytes() const { return bytes_; }
     uint32_t base() const { return options_.base; }
     bool inside(uint64_t addr, uint64_t size) const {
         return addr >= options_.base && addr + size <= options_.base + options_.bytes;

@@ -180,6 +180,32 @@ void Harness::step(const Outputs& out, Inputs& in) {
     if (!memory_.violation().empty()) end(BUS_RULE, "bus rule", memory_.violation());
 }
 
+void Harness::write_files() const {
+    const auto write = [](const std::string& path, auto content) {
+        if (path.empty()) return;
+        FILE* f = fopen(path.c_str(), "wb");
+        if (!f) throw BadInput(path + ": " + strerror(errno));
+        content(f);
+        const bool bad = ferror(f);
+        if (fclose(f) || bad) throw BadInput(path + ": could not be written");
+    };
+    write(options_.ram_out, [this](FILE* f) {
+        size_t pages = memory_.touched().size();
+        while (pages && !memory_.touched()[pages - 1]) pages--;
+        fwrite(memory_.bytes().data(), 1, pages * 4096, f);
+    });
+    write(options_.bus_out, [this](FILE* f) {
+        snooper_.seen().lines([f](uint32_t addr, const uint8_t* data) {
+            fwrite(&addr, 1, 4, f);
+            fwrite(data, 1, 64, f);
+        });
+    });
+    write(options_.json, [this](FILE* f) {
+        const std::string text = json();
+        fwrite(text.data(), 1, text.size(), f);
+    });
+}
+
 int Harness::finish() {
     if (finished_) return status_;
     finished_ = true;
@@ -195,30 +221,7 @@ int Harness::finish() {
     }
     uart_.flush();
     if (trace_) trace_->flush();
-    if (!options_.ram_out.empty()) {
-        FILE* f = fopen(options_.ram_out.c_str(), "wb");
-        if (!f) throw BadInput(options_.ram_out + ": " + strerror(errno));
-        size_t pages = memory_.touched().size();
-        while (pages && !memory_.touched()[pages - 1]) pages--;
-        fwrite(memory_.bytes().data(), 1, pages * 4096, f);
-        fclose(f);
-    }
-    if (!options_.bus_out.empty()) {  // address (little-endian) and 64 bytes for each line
-        FILE* f = fopen(options_.bus_out.c_str(), "wb");
-        if (!f) throw BadInput(options_.bus_out + ": " + strerror(errno));
-        snooper_.seen().lines([f](uint32_t address, const uint8_t* bytes) {
-            fwrite(&address, 1, sizeof address, f);
-            fwrite(bytes, 1, 64, f);
-        });
-        fclose(f);
-    }
-    if (!options_.json.empty()) {
-        FILE* f = fopen(options_.json.c_str(), "wb");
-        if (!f) throw BadInput(options_.json + ": " + strerror(errno));
-        const std::string text = json();
-        fwrite(text.data(), 1, text.size(), f);
-        fclose(f);
-    }
+    write_files();
     return status_;
 }
 

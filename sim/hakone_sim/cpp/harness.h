@@ -73,6 +73,7 @@ private:
     void update_alarm();
     void load_images();
     void load_plaintexts();
+    void write_files() const;
 
     Options options_;
     Inputs reset_inputs_;
