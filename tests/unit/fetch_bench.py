@@ -240,3 +240,65 @@ def transfer(pc: int, target: int, *, kind=BranchKind.JUMP, compressed=False, ta
     """A branch update."""
     fields = {"pc": pc, "target": target, "kind": kind, "compressed": compressed}
     return fields | {"taken": taken, "mispredicted": mispredicted}
+
+
+class Program:
+    """Code whose transfers are told to it: the fetch unit sees lengths only, the bench the rest.
+
+    ``code`` is a list of (label or None, length in bytes, transfer or None) placed from ``base`` on. A transfer is
+    (kind, outcome), where ``outcome(visit)`` gives the target's label, or None for not taken; a return goes behind the
+    last call.
+    """
+
+    RESOLVE_CYCLES = 3  #: from the align stage to the memory stage
+
+    def __init__(self, base: int, code: list):
+        self.base, self.code, self.labels, self.at = base, code, {}, {}
+        pc = base
+        for label, length, transfer_here in code:
+            if label is not None:
+                self.labels[label] = pc
+            self.at[pc] = (length, transfer_here)
+            pc += length
+        self.end = pc
+
+    def place(self, world: World):
+        """Write words of the right lengths."""
+        for pc, (length, _) in self.at.items():
+            world.place(pc, b"\x01\x00" if length == 2 else b"\x13\x00\x00\x00")
+
+    async def run(self, core: Core, cycles: int, ready=lambda: True) -> tuple[list[int], int]:
+        """Execute from ``base`` for so many cycles; the addresses that were executed, and how many mispredictions."""
+        visits, calls, flight, path, wrong = {}, [], [], [], 0
+        redirect = (self.base, PLAIN)
+        for _ in range(cycles):
+            update = None
+            if flight and flight[0]["due"] <= core.time:
+                resolved = flight.pop(0)
+                update = resolved["update"]
+                if update and update["mispredicted"]:
+                    wrong += 1
+                    flight.clear()
+                    redirect = (resolved["goes_to"], PLAIN)
+            got = await core.cycle(ready=ready(), redirect=redirect, update=update)
+            redirect = None
+            behind = flight and flight[-1]["update"] and flight[-1]["update"]["mispredicted"]
+            if got is None or behind:  # known to be wrong here, but not yet to the fetch unit
+                continue
+            length, transfer_here = self.at[got["pc"]]
+            kind, target = None, None
+            if transfer_here:
+                kind, outcome = transfer_here
+                visits[got["pc"]] = visits.get(got["pc"], -1) + 1
+                if kind == BranchKind.CALL:
+                    calls.append(got["pc"] + length)
+                target = calls.pop() if kind == BranchKind.RETURN else self.labels.get(outcome(visits[got["pc"]]))
+            taken, goes_to = target is not None, got["pc"] + length if target is None else target
+            bad = taken != bool(got["taken"]) or (taken and target != got["target"])
+            update = None
+            if kind is not None or bad:
+                here = {"kind": kind or BranchKind.BRANCH, "compressed": length == 2}
+                update = transfer(got["pc"], goes_to, taken=taken, mispredicted=bad, **here)
+            flight.append({"due": got["time"] + self.RESOLVE_CYCLES, "update": update, "goes_to": goes_to})
+            path.append(got["pc"])
+        return path, wrong

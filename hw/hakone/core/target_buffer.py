@@ -15,7 +15,7 @@ TARGET_BITS = 24  #: of a target's halfword address; the others are those of the
 class TargetRow(data.Struct):
     """An entry but for its target.
 
-    ``count`` is the two-bit counter of a branch; 2 for a return; for a jump or call, 2, or 3 when its target was seen to
+    ``count`` is the two-bit counter of a branch; 2 for a return; for a jump or call 2, or 3 when its target was seen to
     change. Bit 1 says that it is expected to be taken. A return with 0 is no entry at all.
     """
 

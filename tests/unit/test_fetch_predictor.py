@@ -1,0 +1,202 @@
+"""The predictor learns loops, calls, jumps with changing targets; forgets when told; survives nonsense."""
+
+from amaranth_bench import run, seeded
+from fetch_bench import PLAIN, Core, Guarded, Program, World, transfer
+
+from hakone.bus.core_ports import BranchKind
+from hakone.isa.platform import RAM_BASE
+
+QUICK = {"max_delay": 0, "gap_chance": 0.0}
+BRANCH, JUMP, CALL, RETURN = BranchKind.BRANCH, BranchKind.JUMP, BranchKind.CALL, BranchKind.RETURN
+
+
+def mispredictions(code: list, cycles: list[int], base: int = RAM_BASE, **sizes) -> list[int]:
+    """Run a program for each number of cycles in turn, from its start; the mispredictions of each run."""
+    program, world = Program(base, [*code, *[(None, 4, None)] * 8]), World(seed=1)
+    program.place(world)
+    top = Guarded(world, **sizes)
+    wrong = []
+
+    async def bench(ctx):
+        core = Core(ctx, top.fetch, world, seeded(), **QUICK)
+        for count in cycles:
+            wrong.append((await program.run(core, count))[1])
+
+    run(top, bench)
+    return wrong
+
+
+def always(label):
+    """A transfer that always goes there."""
+    return lambda visit: label
+
+
+def every(count, label):
+    """Taken, but for every ``count``-th time."""
+    return lambda visit: None if visit % count == count - 1 else label
+
+
+def test_loop_of_ten_mispredicts_its_end_only():
+    code = [
+        ("outer", 4, None),
+        ("inner", 2, None),
+        (None, 4, None),
+        (None, 4, (BRANCH, every(10, "inner"))),
+        (None, 2, (JUMP, always("outer"))),
+    ]
+    cold, warm = mispredictions(code, [120, 300])
+    rounds = 300 // (1 + 30 + 1 + 4)
+    assert warm <= rounds + 3, f"{warm} in about {rounds} rounds"
+    assert cold >= 3
+
+
+def test_branch_that_never_jumps_is_never_predicted():
+    code = [("top", 4, None), (None, 4, (BRANCH, lambda visit: None)), (None, 2, (JUMP, always("top")))]
+    assert mispredictions(code, [60, 200])[1] == 0
+
+
+def test_two_transfers_in_one_word_are_told_apart():
+    """Two compressed transfers share a word, four share a block."""
+    code = [
+        ("a", 2, (BRANCH, every(2, "c"))),
+        (None, 2, (JUMP, always("d"))),
+        ("c", 2, (JUMP, always("a"))),
+        ("d", 2, (JUMP, always("a"))),
+    ]
+    wrong = mispredictions(code, [100, 200])[1]
+    assert wrong < 60, "the jumps beside the branch were mispredicted too"
+
+
+def calls(depth: int) -> list:
+    """A main loop that calls a chain of functions from two places, each with its own return."""
+    code = [("main", 4, (CALL, always("f0"))), (None, 2, None), (None, 2, (CALL, always("f0"))), (None, 4, None)]
+    code += [(None, 2, (JUMP, always("main")))]
+    for n in range(depth):
+        code += [(f"f{n}", 2, None)]
+        if n + 1 < depth:
+            code += [(None, 4, (CALL, always(f"f{n + 1}"))), (None, 2, None)]
+        code += [(None, 2, (RETURN, None))]
+    return code
+
+
+def test_returns_are_predicted_up_to_the_depth_of_the_stack():
+    for depth in (1, 8):
+        assert mispredictions(calls(depth), [150, 150], predictor_entries=64)[1] <= 2, f"{depth} deep"
+    assert mispredictions(calls(10), [150, 150], predictor_entries=64)[1] > 4  # deeper than the stack
+
+
+def test_return_stack_recovers_from_mispredicted_branches():
+    """A branch that mispredicts in front of calls and returns, so that wrong paths push and pop."""
+    code = [
+        ("main", 4, (CALL, always("f"))),
+        (None, 2, (BRANCH, every(3, "skip"))),
+        (None, 4, (CALL, always("f"))),
+        ("skip", 2, (JUMP, always("main"))),
+        ("f", 2, (BRANCH, every(3, "out"))),
+        (None, 2, None),
+        ("out", 2, (RETURN, None)),
+    ]
+    program, world = Program(RAM_BASE, [*code, *[(None, 4, None)] * 8]), World(seed=1)
+    program.place(world)
+    top = Guarded(world)
+    rng = seeded()
+    wrong = []
+
+    async def bench(ctx):
+        core = Core(ctx, top.fetch, world, rng, **QUICK)
+        await program.run(core, 100)
+        path, bad = await program.run(core, 400, ready=lambda: rng.random() < 0.8)
+        branches = sum(program.at[pc][1] is not None and program.at[pc][1][0] == BRANCH for pc in path)
+        returns = path.count(program.labels["out"])
+        wrong.append((bad, branches, returns))
+
+    run(top, bench)
+    bad, branches, returns = wrong[0]
+    assert returns > 25
+    assert bad <= branches * 0.7 + returns * 0.1, f"{bad} mispredictions of {branches} branches, {returns} returns"
+
+
+def test_jump_with_targets_in_turn_is_predicted_by_path():
+    code = [
+        ("top", 4, None),
+        (None, 2, (JUMP, lambda visit: ("a", "b", "c")[visit % 3])),
+        ("a", 4, (JUMP, always("top"))),
+        (None, 2, None),
+        ("b", 4, (JUMP, always("top"))),
+        (None, 4, None),
+        (None, 2, None),
+        ("c", 4, (JUMP, always("top"))),
+    ]
+    cold, warm = mispredictions(code, [150, 150], predictor_entries=64)
+    assert warm <= 5 and warm < cold, f"{warm} of about 35 jumps"
+
+
+def test_clear_forgets_branches_returns_and_paths():
+    """Straight after a clear the same code is fetched as if it had never run: nothing is predicted taken."""
+    for code in (calls(3), [("top", 4, None), (None, 2, (JUMP, always("top")))]):
+        program, world = Program(RAM_BASE, [*code, *[(None, 4, None)] * 24]), World(seed=1)
+        program.place(world)
+        top = Guarded(world, predictor_entries=64)
+
+        async def bench(ctx, program=program, top=top, world=world):
+            core = Core(ctx, top.fetch, world, seeded(), **QUICK)
+            await program.run(core, 150)
+            for clear in (False, True):
+                await core.cycle(redirect=(program.base, PLAIN), clear=clear)
+                taken = 0
+                for _ in range(30):
+                    got = await core.cycle()
+                    taken += bool(got) and got["taken"]
+                assert (taken == 0) == clear
+            # And it learns again.
+            assert (await program.run(core, 150))[1] > 0
+            assert (await program.run(core, 100))[1] <= 2
+
+        run(top, bench)
+
+
+def test_return_without_a_known_call_is_not_predicted():
+    world = World(seed=1)
+    world.place(RAM_BASE, b"\x01\x00" * 64)
+    top = Guarded(world)
+
+    async def bench(ctx):
+        core = Core(ctx, top.fetch, world, seeded(), **QUICK)
+        for _ in range(10):
+            await core.cycle()
+        await core.cycle(update=transfer(RAM_BASE + 4, RAM_BASE + 32, kind=RETURN, compressed=True))
+        await core.cycle(redirect=(RAM_BASE, PLAIN))
+        for _ in range(40):
+            got = await core.cycle()
+            assert not (got and got["taken"])
+
+    run(top, bench)
+
+
+def test_prediction_for_first_half_of_long_instruction_is_removed():
+    """It would leave the block before the second half: no wrong bits are delivered, and it costs cycles only once."""
+    world = World(seed=1)
+    world.place(RAM_BASE, b"\x13\x00\x00\x00" * 32)
+    world.place(RAM_BASE + 128, b"\x01\x00" + b"\x13\x00\x00\x00" * 32)
+    top = Guarded(world)
+
+    async def bench(ctx):
+        core = Core(ctx, top.fetch, world, seeded(), **QUICK)
+
+        async def cycles_for_six(start):
+            await core.cycle(redirect=(start, PLAIN))
+            began, pcs = core.time, []
+            while len(pcs) < 6:
+                got = await core.cycle()
+                pcs += [got["pc"]] if got else []
+            assert pcs == list(range(start, start + 24, 4))
+            return core.time - began
+
+        for base in (RAM_BASE, RAM_BASE + 130):
+            for ahead in (0, 4, 8):
+                await cycles_for_six(base)
+                await core.cycle(update=transfer(base + ahead, RAM_BASE + 256, compressed=True))
+                first, second, third = [await cycles_for_six(base) for _ in range(3)]
+                assert first > second == third, f"entry at {base + ahead:#x}: {first}, {second}, {third} cycles"
+
+    run(top, bench)
