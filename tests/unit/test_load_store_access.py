@@ -2,7 +2,8 @@
 
 import pytest
 from amaranth_bench import run_comb, seeded
-from data_side_bench import Bench, Entry, Op, State, amo
+from data_side_bench import Bench, Entry, Op, State
+from data_side_reference import amo
 
 from hakone.bus.core_ports import MemoryOp
 from hakone.isa.cause import Cause, Sub

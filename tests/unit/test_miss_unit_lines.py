@@ -132,19 +132,24 @@ def test_line_with_a_bad_beat_is_not_kept(op, cause):
 
 
 def test_lost_line_poisons_its_domain_and_no_other():
-    """A failed write names the line's domain, not that of whoever runs; plain memory has none to poison."""
-    bench = Bench(ENTRIES)
+    """A failed write names the line's domain, not that of whoever runs nor of a line behind it."""
+    bench = Bench(ENTRIES, write_latency=60)
 
     async def body(bench):
+        bench.lines.bad_writes = {BASE, BASE + 17}
         bench.set_state(OWNER)
-        bench.lines.bad_writes = {BASE, BASE + 1}
-        await bench.pipeline([store(BASE), store(BASE + 2)])
+        await bench.pipeline([store(BASE), store(BASE + 1)])
+        bench.set_state(OTHER)
+        await bench.pipeline([store(BASE + 8), store(BASE + 9)])
         bench.set_state(PLAIN_0)
-        await bench.do(store(BASE + 1))
-        assert not bench.ctx.get(bench.unit.write_failed)
+        await bench.pipeline([store(BASE + 17), load(BASE + 16)])
+        bench.set_state(OTHER)
+        await bench.pipeline([load(BASE + 24), load(BASE + 25), load(BASE + 33)])  # all that is dirty leaves
+        assert bench.ctx.get(bench.unit.write_failed) == (bench.poisoned != [])
         await bench.clean()
         assert bench.poisoned == [3]
         assert bench.ctx.get(bench.unit.write_failed)
+        assert [domain for _, domain in places(bench.lines.write_log)].count(3) == 2
 
     bench.run(body)
 
