@@ -79,7 +79,6 @@ class Watch:
     trace: Path | str | None = None
     ram_out: Path | str | None = None
     bus_out: Path | str | None = None
-    bus_out: Path | str | None = None
     wave: Path | str | None = None
     wave_from: int = 0
     wave_cycles: int | None = None
@@ -110,7 +109,6 @@ def arguments(config: SocConfig, program: Program, watch: Watch, folder: Path) -
         "--wave-cycles": watch.wave_cycles,
         "--trace": watch.trace,
         "--ram-out": watch.ram_out,
-        "--bus-out": watch.bus_out,
         "--bus-out": watch.bus_out,
         "--wave": watch.wave,
         "--tohost": watch.tohost if watch.tohost is not None else program.symbols.get("tohost"),

@@ -55,7 +55,6 @@ Options parse_options(const std::vector<std::string>& arguments) {
         {"--uart-out", text(o.uart_out)},
         {"--trace", text(o.trace)},
         {"--json", text(o.json)},
-        {"--bus-out", text(o.bus_out)},
         {"--ram-out", text(o.ram_out)},
         {"--bus-out", text(o.bus_out)},
         {"--wave", text(o.wave)},

@@ -18,7 +18,6 @@ struct Options {
     std::string uart_out = "-"; // file, or "-" for standard output, empty for none
     std::string trace;          // file of trace records
     std::string json;           // file for the result
-    std::string bus_out;        // file for the lines last seen on the bus: address (4 bytes), 64 bytes
     std::string ram_out;        // file for the touched pages' range of memory at the end
     std::string bus_out;        // file for the lines as last seen on the bus (with plaintexts only)
     std::string wave;           // waveform file (model built with waveforms)

@@ -53,14 +53,6 @@ public:
             if (run >= 8) f(static_cast<uint32_t>(a - 7), window);
         }
     }
-    /// Calls f(address, data) for every line of 64 bytes that is wholly known.
-    template <typename F> void lines(F f) const {
-        for (size_t at = 0; at < bytes_.size(); at += 64) {
-            uint64_t known;
-            __builtin_memcpy(&known, known_.data() + (at >> 3), 8);
-            if (known == ~uint64_t{0}) f(static_cast<uint32_t>(base_ + at), bytes_.data() + at);
-        }
-    }
     /// Every window of known bytes.
     template <typename F> void all_windows(F f) const {
         const int64_t page = 4096, end = base_ + static_cast<int64_t>(bytes_.size());
@@ -121,9 +113,6 @@ public:
 
     /// What an observer of the bus has of each whole line: the bytes as they last crossed, in either direction.
     const ByteImage& seen() const { return seen_; }
-    /// Lines of memory as last seen on the bus; nothing unless armed.
-    const ByteImage& seen() const { return seen_; }
-
     const SnooperCounters& counters() const { return counters_; }
     const std::vector<SnooperHit>& hits() const { return hits_; }  // the first MOST_HITS leaks
 
