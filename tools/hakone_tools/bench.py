@@ -1,0 +1,137 @@
+"""``make bench``: measures, prints a table and writes ``build/bench.json``.
+
+Every figure stands beside the plain figure of the same run. Cycles are the hardware's own count (``mcycle`` read by
+the kernel around its work, or a bench's cycle counter); wall time appears in one figure only, the simulator's speed.
+All is of the preset ``default``, memory at the latency that the name says, 14 cycles where it says none.
+"""
+
+import argparse
+import json
+import re
+import statistics
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from hakone.soc.config import PRESETS
+from hakone_sim import line_bench
+from hakone_sim.run import Result, simulate
+
+from .paths import BUILD
+from .programs import KERNELS, Program, build_plain, build_sealed, kernel_sources
+
+LATENCY_CYCLES = 14
+SPEED_KERNEL = "sha256"
+SPEED_RUNS = 3
+WORK = BUILD / "bench"
+#: Goals by pattern of the name: (pattern, comparison, now, beyond).
+GOALS = (
+    (r"sim\.cycles_per_second", ">=", 300_000, 1_000_000),
+    (r"fill\.xts128\.lat\d+\.added", "<=", 14, 9),
+    (r"evict\.xts128\.lat\d+\.added", "<=", 14, 4),
+    (r"core\.ipc\.mean", ">=", None, 0.85),
+)
+
+Record = dict[str, object]
+
+
+def record(name: str, value: float, unit: str, plain: float | None, only: str) -> Record:
+    """One figure, in the form that ``build/bench.json`` has. ``only`` is the part of the bench that repeats it."""
+    return {"name": name, "value": value, "unit": unit, "plain": plain, "command": f"make bench ONLY={only}"}
+
+
+def kernel_cycles(result: Result, name: str) -> tuple[int, str]:
+    """Cycles and result that a kernel printed. Raises ``RuntimeError`` when the run failed or printed neither."""
+    found = re.search(rb"cycles (\d+) result (0x[0-9a-f]+)", result.uart)
+    if result.status or not found:
+        raise RuntimeError(f"kernel {name}: ended with status {result.status} ({result.reason} {result.detail})")
+    return int(found[1]), found[2].decode()
+
+
+def run_kernel(program: Program, name: str) -> Result:
+    """Run a kernel on the default preset, the snooper on when it is a sealed one."""
+    options = {"fuses": program.fuses, "plaintexts": program.plaintexts} if program.fuses else {}
+    return simulate(PRESETS["default"], program.elf, latency=LATENCY_CYCLES, max_cycles=None, **options)
+
+
+def kernels() -> Iterator[Record]:
+    """Instructions per cycle and the cost of protection, for every kernel, cold start."""
+    ipc, slow = [], []
+    for name in track(KERNELS, description="kernels", console=Console(stderr=True), transient=True):
+        plain = run_kernel(build_plain(name, kernel_sources(name), WORK), name)
+        protected = run_kernel(build_sealed(name, kernel_sources(name), WORK, seed=1), name)
+        (plain_cycles, plain_says), (cycles, says) = kernel_cycles(plain, name), kernel_cycles(protected, name)
+        if plain_says != says or protected.snooper["bus_plaintext_hits"]:
+            raise RuntimeError(f"kernel {name}: the protected run says {says}, the plain one {plain_says}")
+        ipc.append(plain.instructions / plain.cycles)
+        slow.append(cycles / plain_cycles)
+        yield record(f"core.ipc.{name}", round(ipc[-1], 3), "instructions/cycle", None, "kernels")
+        yield record(f"slowdown.xts128.{name}", round(slow[-1], 4), "ratio", 1.0, "kernels")
+    yield record("core.ipc.mean", round(statistics.mean(ipc), 3), "instructions/cycle", None, "kernels")
+    yield record("slowdown.xts128.mean", round(statistics.mean(slow), 4), "ratio", 1.0, "kernels")
+
+
+def speed() -> Iterator[Record]:
+    """Simulated cycles per second of wall time: an encrypted kernel, snooper on, median of three runs."""
+    program = build_sealed(SPEED_KERNEL, kernel_sources(SPEED_KERNEL), WORK, seed=1)
+    rates = [run_kernel(program, SPEED_KERNEL).cycles_per_second for _ in range(SPEED_RUNS)]
+    plain = run_kernel(build_plain(SPEED_KERNEL, kernel_sources(SPEED_KERNEL), WORK), SPEED_KERNEL)
+    value, beside = statistics.median(rates), plain.cycles_per_second
+    yield record("sim.cycles_per_second", round(value), "1/s", round(beside), "speed")
+
+
+def lines() -> Iterator[Record]:
+    """Cycles that the cipher adds to a line's fill and to its eviction."""
+    for r in line_bench.figures():
+        yield record(str(r["name"]), r["value"], str(r["unit"]), r["plain"], "lines")
+
+
+PARTS = {"speed": speed, "lines": lines, "kernels": kernels}
+
+
+def judge(name: str, value: float) -> str:
+    """How a figure stands to its goals, in words; empty where there is none."""
+    for pattern, comparison, now, beyond in GOALS:
+        if re.fullmatch(pattern, name):
+            holds = (lambda goal: value <= goal) if comparison == "<=" else (lambda goal: value >= goal)
+            if holds(beyond):
+                return f"beyond ({comparison} {beyond})"
+            if now is None:
+                return f"not beyond ({comparison} {beyond})"
+            return f"holds ({comparison} {now})" if holds(now) else f"MISSED ({comparison} {now})"
+    return ""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Measure what is asked for; 1 when a goal is missed."""
+    parser = argparse.ArgumentParser(prog="make bench", description=main.__doc__)
+    parser.add_argument("--only", default="", help=f"one of {', '.join(PARTS)}")
+    only = parser.parse_args(arguments).only
+    if only and only not in PARTS:
+        print(f"make bench: ONLY={only}: no such part; there are {', '.join(PARTS)}", file=sys.stderr)
+        return 2
+    records = [r for name, part in PARTS.items() if not only or name == only for r in part()]
+    table = Table(title="Figures (preset default)")
+    for column in ("figure", "value", "plain", "unit", "goal"):
+        table.add_column(column, justify="right" if column in ("value", "plain") else "left")
+    missed = 0
+    for r in records:
+        verdict = judge(str(r["name"]), float(str(r["value"])))
+        missed += verdict.startswith("MISSED")
+        table.add_row(str(r["name"]), str(r["value"]), str(r["plain"] or ""), str(r["unit"]), verdict)
+    Console().print(table)
+    path = BUILD / "bench.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    known = json.loads(path.read_text()) if only and path.exists() else []
+    names = {r["name"] for r in records}
+    path.write_text(json.dumps([r for r in known if r["name"] not in names] + records, indent=1) + "\n")
+    print(f"wrote {Path('build') / path.name}")
+    return int(missed > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
