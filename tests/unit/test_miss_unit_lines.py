@@ -132,24 +132,40 @@ def test_line_with_a_bad_beat_is_not_kept(op, cause):
 
 
 def test_lost_line_poisons_its_domain_and_no_other():
-    """A failed write names the line's domain, not that of whoever runs nor of a line behind it."""
+    """A failed write names the line's domain, not that of whoever runs nor of another line; plain memory has none."""
+    bench = Bench(ENTRIES)
+
+    async def body(bench):
+        bench.lines.bad_writes = {BASE, BASE + 1}
+        for state, line, poisoned, failed in (
+            (OTHER, BASE + 2, [], 0),
+            (OWNER, BASE, [3], 1),
+            (PLAIN_0, BASE + 1, [3], 1),
+            (OTHER, BASE + 3, [3], 1),
+        ):
+            bench.set_state(state)
+            await bench.do(store(line))
+            bench.set_state(PLAIN_0)
+            await bench.clean()
+            assert (bench.poisoned, bench.ctx.get(bench.unit.write_failed)) == (poisoned, failed)
+
+    bench.run(body)
+
+
+@pytest.mark.parametrize("bad", [BASE, BASE + 1])
+def test_lost_line_among_two_on_their_way_poisons_its_domain(bad):
+    """Acknowledgements belong to the lines in the order in which these left."""
     bench = Bench(ENTRIES, write_latency=60)
 
     async def body(bench):
-        bench.lines.bad_writes = {BASE, BASE + 17}
+        bench.lines.bad_writes = {bad}
         bench.set_state(OWNER)
-        await bench.pipeline([store(BASE), store(BASE + 1)])
+        await bench.do(store(BASE))
         bench.set_state(OTHER)
-        await bench.pipeline([store(BASE + 8), store(BASE + 9)])
-        bench.set_state(PLAIN_0)
-        await bench.pipeline([store(BASE + 17), load(BASE + 16)])
-        bench.set_state(OTHER)
-        await bench.pipeline([load(BASE + 24), load(BASE + 25), load(BASE + 33)])  # all that is dirty leaves
-        assert bench.ctx.get(bench.unit.write_failed) == (bench.poisoned != [])
+        await bench.do(store(BASE + 1))
         await bench.clean()
-        assert bench.poisoned == [3]
-        assert bench.ctx.get(bench.unit.write_failed)
-        assert [domain for _, domain in places(bench.lines.write_log)].count(3) == 2
+        assert places(bench.lines.write_log) == [(BASE, 3), (BASE + 1, 4)]
+        assert bench.poisoned == [3 if bad == BASE else 4]
 
     bench.run(body)
 

@@ -313,5 +313,7 @@ class LoadStoreUnit(wiring.Component):
                     # A store-conditional keeps its status: 1 unless the reservation stands.
                     stage.kept.eq(Mux(stage.conditional, ~self._reservation.reserved, self._aligner.raw)),
                 ]
-        with m.If(port.issue):
+        # Whatever comes is taken in; ``valid`` tells whether it is an instruction. That keeps the core's answer to ``busy``
+        # out of the enable of two hundred registers.
+        with m.If(~port.busy):
             m.d.sync += stage.load(port.request)
