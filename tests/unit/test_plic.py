@@ -141,6 +141,21 @@ def test_handler_never_sees_the_interrupt_that_it_has_claimed():
     run(dut, bench)
 
 
+def test_access_that_changes_nothing_answers_at_once():
+    dut = Plic(11)
+
+    async def bench(ctx):
+        await ctx.tick().repeat(20)
+        for addr in (4, PENDING, ENABLE, THRESHOLD, THRESHOLD + 4, 0x20_1004):
+            ctx.set(dut.bus.addr, addr)
+            ctx.set(dut.bus.strobe, 0xF)
+            ctx.set(dut.bus.valid, 1)
+            assert (await ctx.tick().sample(dut.bus.ready))[2] == 1, hex(addr)
+        ctx.set(dut.bus.valid, 0)
+
+    run(dut, bench)
+
+
 @pytest.mark.parametrize("sources", [0, 32])
 def test_impossible_number_of_sources_is_refused(sources):
     with pytest.raises(ValueError, match=f"sources = {sources}"):

@@ -167,6 +167,20 @@ def test_full_transmit_fifo_makes_the_write_wait_and_nothing_else():
     run(dut, bench)
 
 
+def test_writing_thr_acknowledges_the_transmitter_interrupt():
+    dut = Uart(16)
+
+    async def bench(ctx):
+        await write(ctx, dut.bus, IER, 2, 1)
+        assert ctx.get(dut.interrupt) == 1
+        await write(ctx, dut.bus, THR, 1, 1)
+        await ctx.tick()
+        assert ctx.get(dut.interrupt) == 0
+        assert await read(ctx, dut.bus, IIR, 1) == 1
+
+    run(dut, bench)
+
+
 def test_loop_mode_keeps_outside_bytes_waiting():
     dut = Uart(16)
 
