@@ -10,6 +10,7 @@ from hakone.isa.cause import Cause, Sub
 from hakone.isa.formats import Algorithm, RegionFlag
 from hakone.isa.platform import MASK_ROM, RAM_BASE, UART
 from hakone.memory.atomics import AtomicUnit
+from hakone_sim.evidence import evidence
 
 BASE = RAM_BASE >> 6
 R, W, X = RegionFlag.READ, RegionFlag.WRITE, RegionFlag.EXECUTE
@@ -243,6 +244,8 @@ RULES = (
 def test_region_rules():
     """Each rule by itself, and what it must let through; what is refused asks nobody for anything."""
 
+    got = []
+
     async def body(bench):
         for state, kind, line, rule in RULES:
             bench.set_state(state)
@@ -251,8 +254,10 @@ def test_region_rules():
             fault = bench.answer[1]
             assert (fault and fault[:2]) == (rule and (Cause.REGION, rule)), (state, kind, line)
             assert not rule or (len(bench.lines.read_log), len(bench.stores)) == (reads, stores)
+            got.append(fault and fault[1].name)
 
     simulate(body, *ENTRIES)
+    evidence("AR-12", [rule and rule.name for *_, rule in RULES], got)
 
 
 @pytest.mark.parametrize("cached", [False, True])

@@ -7,6 +7,7 @@ from hakone.bus.core_ports import MemoryOp
 from hakone.isa.cause import Cause, Sub
 from hakone.isa.formats import Algorithm, RegionFlag
 from hakone.isa.platform import MASK_ROM, RAM_BASE, UART
+from hakone_sim.evidence import evidence
 
 BASE = RAM_BASE >> 6
 R, W, PLAIN, ANY = RegionFlag.READ, RegionFlag.WRITE, RegionFlag.PLAIN_ACCESS, RegionFlag.ANY_OWNER
@@ -60,6 +61,7 @@ def test_dirty_alias_leaves_under_its_own_domain_before_memory_is_read():
         bench.set_state(OWNER)
         await bench.do(load(BASE))
         assert bench.answer[0] == 0x1357_9BDF
+        evidence("PX-09", [[BASE, 3]], [list(place) for place in places(bench.lines.write_log)])
 
     simulate(body)
 
