@@ -86,10 +86,11 @@ def test_random_accesses_with_aliases_and_fetches(cache_bytes, ways):
         bad_lines=(BASE + 2 * set_lines + 5,),
         bad_devices=(CLINT.base,),
         rng=rng,
-        latency=rng.choice((1, 5)),
-        gaps=0.2,
+        latency=rng.choice((1, 5, 12)),
+        write_latency=rng.choice((2, 6, 25)),
+        gaps=rng.choice((0, 0.2, 0.6)),
         waits=0.3,
-        rate=0.02,
+        rate=rng.choice((0.002, 0.02, 0.1)),
         choose=_fetches(set_lines),
         patience=12,
     )
@@ -100,7 +101,12 @@ def test_random_accesses_with_aliases_and_fetches(cache_bytes, ways):
             await bench.tick()
         for _ in range(24):
             bench.set_state(rng.choice(STATES))
+            # Cleaning begins or stops at any moment, also while it runs; at the end it must still be complete.
+            for control in (bench.unit.port.clean_start, bench.unit.port.clean_abort):
+                bench.ctx.set(control, rng.random() < 0.15)
             await bench.end_reservation()
+            for control in (bench.unit.port.clean_start, bench.unit.port.clean_abort):
+                bench.ctx.set(control, 0)
             ops = []
             for _ in range(rng.randrange(1, 16)):
                 op = _op(rng, set_lines)
@@ -113,6 +119,6 @@ def test_random_accesses_with_aliases_and_fetches(cache_bytes, ways):
         await bench.settle()
         await bench.clean()
         bench.compare()
-        assert bench.lines.write_log and bench.fetch.log
+        assert bench.lines.write_log
 
     bench.run(body)

@@ -5,7 +5,7 @@ the data cache, one at a time in this order of precedence; dirty lines leave thr
 a line looks like in memory is the line cipher's business; who may have it was judged before it is asked for.
 """
 
-from amaranth import Cat, Const, Module, Signal
+from amaranth import Cat, Const, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -68,7 +68,7 @@ class MissUnit(wiring.Component):
         m.submodules.fill = self._fill = DataFill(geometry)
         self._instruction_set = geometry.set_of(self.instruction.line)
         self._walk = Signal(geometry.set_bits)
-        self._cleaning, self._draining = Signal(), Signal()
+        self._cleaning, self._draining, self._from_start = Signal(), Signal(), Signal()
         self._connect(m)
         with m.FSM(name="state", init="RESET") as fsm:
             with m.State("RESET"):
@@ -156,7 +156,10 @@ class MissUnit(wiring.Component):
         with m.Elif(self._cleaning):
             m.d.comb += miss.hold.eq(1)
             with m.If(miss.held):
-                self._show_set(m, self._walk)
+                begin = Signal.like(self._walk)
+                m.d.comb += begin.eq(Mux(self._from_start, 0, self._walk))
+                m.d.sync += [self._walk.eq(begin), self._from_start.eq(0)]
+                self._show_set(m, begin)
                 m.next = "CLEAN"
 
     def _show_set(self, m, set_number):
@@ -280,7 +283,7 @@ class MissUnit(wiring.Component):
             first.eq(dirty & (~dirty + 1)[: geometry.ways]),
         ]
         self._show_set(m, self._walk)
-        with m.If(~self._cleaning):
+        with m.If(~self._cleaning | self._from_start):
             m.next = "IDLE"
         with m.Elif(dirty.any()):
             with m.If(victims.room):
@@ -307,4 +310,4 @@ class MissUnit(wiring.Component):
         with m.If(self.miss.clean_abort):
             m.d.sync += [self._cleaning.eq(0), self._draining.eq(0)]
         with m.If(self.miss.clean_start):
-            m.d.sync += [self._cleaning.eq(1), self._walk.eq(0)]
+            m.d.sync += [self._cleaning.eq(1), self._from_start.eq(1)]
