@@ -30,6 +30,7 @@ CAUSES = tuple(
     )
 ) + tuple(f"INTERRUPT_{i.name}" for i in Interrupt)
 _CAUSE_NAMES = {c.value: c.name for c in Cause} | {32 + i.value: f"INTERRUPT_{i.name}" for i in Interrupt}
+_CALLS = [Cause.BREAKPOINT.value, Cause.ECALL_U.value, Cause.ECALL_M.value]
 _DIVIDES = ("div", "divu", "rem", "remu")
 _MULTIPLIES = ("mul", "mulh", "mulhsu", "mulhu")
 _BIT = {name: 1 << n for n, name in enumerate(STALLS)}
@@ -51,8 +52,9 @@ class Coverage:
         for cause, count in zip(causes.tolist(), counts.tolist(), strict=True):
             self.causes[_CAUSE_NAMES.get(cause, f"CAUSE_{cause}")] += count
         steps = records[(kinds == RETIRE) | (kinds == TRAP)]
-        retired = records[kinds == RETIRE]
-        raws, counts = np.unique(retired["raw"], return_counts=True)
+        # ecall and ebreak never complete: they count when they trap as they shall.
+        own_trap = (kinds == TRAP) & np.isin(info(records, "cause"), _CALLS)
+        raws, counts = np.unique(records["raw"][(kinds == RETIRE) | own_trap], return_counts=True)
         for raw, count in zip(raws.tolist(), counts.tolist(), strict=True):
             found = decode(raw)
             self.instructions[found.name if found else f"word {raw:#010x}"] += count
@@ -103,7 +105,7 @@ def _tags(steps: np.ndarray) -> list[int]:
         bits = 0
         if d is not None:
             following = decoded[n + 1] if n + 1 < len(decoded) else None
-            bits = _own_tags(d, following) | _event_tags(d, events, n)
+            bits = _own_tags(d, following) | _event_tags(d, events[n])
             last = pcs[n] + d.bytes - 1 >> LINE_LOG2
             # The miss was noted when the line was asked for, some instructions before this one ran.
             if last != line and any(e >> Event.ICACHE_MISS & 1 for e in events[max(0, n - 8) : n + 1]):
@@ -127,17 +129,14 @@ def _own_tags(d: Decoded, following: Decoded | None) -> int:
     return bits
 
 
-def _event_tags(d: Decoded, events: list[int], n: int) -> int:
-    """Kinds that need an event. A transfer is resolved one stage before it retires, so its event may stand one record
-    early."""
-    here = events[n]
-    around = here | (events[n - 1] if n else 0)
-    bits = 0
+def _event_tags(d: Decoded, here: int) -> int:
+    """Kinds that need an event of the cycles in which the instruction was in the memory stage."""
     if d.kind in ("b", "j") or d.base == "jalr":
-        bits |= _BIT["mispredict"] if around >> Event.MISPREDICT & 1 else 0
+        wanted = ((Event.MISPREDICT, "mispredict"),)
     elif d.kind in ("load", "s", "amo"):
-        for event, name in ((Event.DCACHE_MISS, "data_miss"), (Event.MISALIGNED, "split"), (Event.UNCACHED, "device")):
-            bits |= _BIT[name] if here >> event & 1 else 0
-    elif d.kind in ("csr", "csri") and around >> Event.FLUSH & 1:
-        bits |= _BIT["csr_flush"]
-    return bits
+        wanted = ((Event.DCACHE_MISS, "data_miss"), (Event.MISALIGNED, "split"), (Event.UNCACHED, "device"))
+    elif d.kind in ("csr", "csri"):
+        wanted = ((Event.FLUSH, "csr_flush"),)
+    else:
+        return 0
+    return sum(_BIT[name] for event, name in wanted if here >> event & 1)

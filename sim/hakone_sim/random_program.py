@@ -65,6 +65,7 @@ class Generator:
         self.user = False
         self.depth = 0
         self.functions: list[tuple[str, int]] = []
+        self.pairs: list[tuple[str, str]] = []
         self.tick = self.rng.choice((150, 400, 1500))
         self.vectored = self.rng.random() < 0.5
 

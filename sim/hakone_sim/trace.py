@@ -2,7 +2,8 @@
 
 The format stands in ``cpp/trace_file.h``: a header of 32 bytes and records of 32 bytes. ``value`` of a trap is tval;
 a store has its word address in ``pc`` and its data in ``raw``. ``instruction`` counts the instructions retired before
-the record. ``events`` has a bit for every ``isa.events.Event`` since the instruction or trap before.
+the record. ``events`` has a bit for every ``isa.events.Event`` from the cycle of the record before to the cycle
+before this one, which is when this instruction was in the memory stage.
 """
 
 from dataclasses import dataclass

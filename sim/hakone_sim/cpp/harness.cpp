@@ -162,8 +162,8 @@ void Harness::count(uint32_t events) {
 
 void Harness::step(const Outputs& out, Inputs& in) {
     memory_.step(out.axi, in.axi, cycle_);
-    recent_events_ |= out.events;
     if (field(out.retire, layout::RETIRE_RETIRE) | field(out.retire, layout::RETIRE_TRAP)) retire_or_trap(out);
+    recent_events_ |= out.events;  // an instruction retires one cycle after it has left the memory stage to the next
     if (field(out.store, layout::STORE_VALID)) store(out.store);
     if (out.events) count(out.events);
     in.fuse_data = fuses_[out.fuse_addr];

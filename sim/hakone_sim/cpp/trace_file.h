@@ -18,7 +18,7 @@ struct TraceRecord {
     uint32_t value;  // of rd; trap: tval
     uint32_t info;
     uint32_t instruction;  // instructions retired before this record, low half
-    uint32_t events;       // every event since the record before, up to and with this cycle; 0 for a store
+    uint32_t events;       // from the record before until this one: those of its memory stage; 0 for a store
 };
 static_assert(sizeof(TraceRecord) == 32, "the format has records of 32 bytes");
 

@@ -143,9 +143,10 @@ class Reference:
             if key not in self._seen and key not in fresh and not self._trap[n]:
                 fresh.add(key)
                 self._kind[n] = self._kind[n] or _SPECIAL
-        # The instruction before a fetch fault runs alone, or Unicorn would try to fetch; so does the last of the piece.
-        fetch_fault = trap & (steps["cause"] == Cause.FETCH_FAULT.value)
-        for n in [*np.nonzero(fetch_fault[1:])[0].tolist(), len(steps) - 1]:
+        # What comes before a trap where nothing can be fetched runs alone, or Unicorn would try to fetch; so does the
+        # last of the piece.
+        nowhere = trap & ((pc < RAM_BASE) | (pc > self._ram_end - 4))
+        for n in [*np.nonzero(nowhere[1:])[0].tolist(), len(steps) - 1]:
             self._kind[n] = _STEP
 
     def _skip_rom(self) -> int:
@@ -163,7 +164,7 @@ class Reference:
     def _run(self) -> None:
         """Run from the next record until the piece ends or a record needs to run alone."""
         n = self._index
-        if self._kind[n] == _STEP or (self._trap[n] and self._steps[n]["cause"] == Cause.FETCH_FAULT.value):
+        if self._kind[n] == _STEP or self._trap[n]:
             self._run_one(n)
             return
         hook = self._uc.hook_add(unicorn.UC_HOOK_CODE, self._make_hook())
