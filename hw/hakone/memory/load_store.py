@@ -218,10 +218,9 @@ class LoadStoreUnit(wiring.Component):
         undisturbed = ~(stage.second | stage.checked | stage.filled)
         done = self._judge.present & self._judge.allowed & self._finishing
         m.d.comb += [
-            # Only before anything has begun may the cache be taken away: what a fill or a first look found must stay.
-            self.miss.held.eq(
-                self.miss.hold & ((state("LOOKUP") & (~stage.valid | undisturbed)) | (state("REPLAY") & undisturbed))
-            ),
+            # What a fill brought or a first look found must stay until it is used; else the cache may be taken away, and
+            # the look-up is done again.
+            self.miss.held.eq(self.miss.hold & ((state("LOOKUP") & (~stage.valid | undisturbed)) | state("REPLAY"))),
             port.busy.eq(~ending & (~state("LOOKUP") | self.miss.held | (stage.valid & ~done))),
             port.rdata.eq(self._aligner.value),
             port.fault.eq(Mux(state("DONE"), stage.fault, 0)),
