@@ -210,6 +210,7 @@ def test_memory_and_rom_lines_are_told_apart():
     simulate(small_cache(), bench)
 
 
+@pytest.mark.filterwarnings("ignore::amaranth.hdl.UnusedElaboratable")
 @pytest.mark.parametrize("bytes_,ways", [(1024, 3), (1000, 2), (16384, 2), (512, 8), (1024, 16)])
 def test_impossible_size_is_refused(bytes_, ways):
     with pytest.raises(ValueError, match=f"{bytes_} bytes in {ways} ways"):
