@@ -218,8 +218,8 @@ class LoadStoreUnit(wiring.Component):
         undisturbed = ~(stage.second | stage.checked | stage.filled)
         done = self._judge.present & self._judge.allowed & self._finishing
         m.d.comb += [
-            # What a fill brought or a first look found must stay until it is used; else the cache may be taken away, and
-            # the look-up is done again.
+            # What a fill brought or a first look found must stay until it is used; else the cache may be taken away,
+            # and the look-up is done again.
             self.miss.held.eq(self.miss.hold & ((state("LOOKUP") & (~stage.valid | undisturbed)) | state("REPLAY"))),
             port.busy.eq(~ending & (~state("LOOKUP") | self.miss.held | (stage.valid & ~done))),
             port.rdata.eq(self._aligner.value),
@@ -312,7 +312,7 @@ class LoadStoreUnit(wiring.Component):
                     # A store-conditional keeps its status: 1 unless the reservation stands.
                     stage.kept.eq(Mux(stage.conditional, ~self._reservation.reserved, self._aligner.raw)),
                 ]
-        # Whatever comes is taken in; ``valid`` tells whether it is an instruction. That keeps the core's answer to ``busy``
-        # out of the enable of two hundred registers.
+        # Whatever comes is taken in; ``valid`` tells whether it is an instruction. That keeps the core's answer to
+        # ``busy`` out of the enable of two hundred registers.
         with m.If(~port.busy):
             m.d.sync += stage.load(port.request)
