@@ -99,6 +99,7 @@ class Machine:
     cycle: int = 0
     stores: list[tuple[int, int, int]] = field(default_factory=list)
     states: list[int] = field(default_factory=list)
+    memory_levels: list[int] = field(default_factory=list)
     cleared_predictor: int = 0
     flushes: int = 0
     halted: int = 0
@@ -266,6 +267,7 @@ class Machine:
             if self.operation:
                 self.operation = self.operation if busy else None
             if issue:
+                self.memory_levels.append(ctx.get(memory.state.level))
                 slow = rng.randrange(6) if rng.random() < self.busy else 0
                 self.operation = [slow, self._access(unpack(_REQUEST, request))]
             flushing = self.flush_cycles if flush_start else max(0, flushing - 1)

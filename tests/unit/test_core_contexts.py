@@ -42,6 +42,7 @@ def stop_handlers(program: Program, resume: int = 0):
     program.label("trapped")
     for register, csr in ((20, Csr.MCAUSE), (21, Csr.MTVAL), (22, Csr.HXCTX), (23, Csr.HXSUB), (24, Csr.MSTATUS)):
         program.csrr(register, csr)
+    program.csrr(27, Csr.MINSTRET)
     program.op("addi", 25, 25, imm=1)
     program.li(26, resume + 1)
     program.op("beq", rs1=25, rs2=26, imm="stopped")
@@ -71,7 +72,7 @@ def plain_context(build, *, before=None, resume: int = 0, **options) -> tuple[Pr
 
 
 def encrypted_context(build, *, stub=None, more=None, resume: int = 0, before=None, **options):
-    """Run ``build`` at ``CODE`` as encrypted code of context 1; the stub in plain code enters it. x19 survives there."""
+    """Run ``build`` at ``CODE`` as encrypted code of context 1; the stub in plain code enters it."""
     inner = Program(CODE)
     build(inner)
     segments = {CODE: inner.image(), **(more or {})}
@@ -546,13 +547,13 @@ def test_encrypted_instructions_are_not_counted():
             p.op("addi", 5, 5, imm=1)
         p.op("ecall")
 
-    def before(p):
-        p.csrr(18, Csr.MINSTRET)
-
-    inner, program, machine = encrypted_context(landing(body), before=before)
-    plain = [r for r in machine.records if r["retire"] and not r["encrypted"]]
-    assert len([r for r in machine.records if r["retire"] and r["encrypted"]]) == 7
-    assert len(plain) > 20
+    inner, program, machine = encrypted_context(landing(body), before=lambda p: p.csrr(18, Csr.MINSTRET))
+    retired = [r for r in machine.records if r["retire"]]
+    first, second = (n for n, r in enumerate(retired) if r["rd_write"] and r["rd"] in (18, 27))
+    between = retired[first:second]
+    encrypted = sum(r["encrypted"] for r in between)
+    assert encrypted == 7
+    assert retired[second]["value"] - retired[first]["value"] == len(between) - encrypted
 
 
 def test_interrupt_at_any_moment_of_an_entry_resumes_it():
@@ -580,6 +581,38 @@ def test_interrupt_at_any_moment_of_an_entry_resumes_it():
         one = machine.registers(1)
         assert (one[10], one[11]) == (1, 0xE000), cycle
         assert machine.traps[0]["context"] == 1
+
+
+def test_reservation_ends_at_every_switch():
+    def body(p):
+        p.li(9, RAM_BASE + 0x1000)
+        p.op("lr.w", 5, 9)
+        p.la(6, "plain")
+        p.custom("retmode", rs1=6)
+
+    state = {}
+
+    def stub(p):
+        p.op("jal", 0, imm="go")
+        p.label("plain")
+        p.li(9, RAM_BASE + 0x1000)
+        p.op("sc.w", 7, 9, 9)
+        p.op("ecall")
+        p.label("go")
+        p.li(9, RAM_BASE + 0x1000)
+        p.op("lr.w", 5, 9)
+
+    def full(p):
+        p.labels["plain"] = state.get("plain", 0)
+        p.li(9, RAM_BASE + 0x1000)
+        p.op("sc.w", 10, 9, 9)
+        body(p)
+
+    _, program, _ = encrypted_context(landing(lambda p: p.op("ecall")), stub=stub)
+    state["plain"] = program.labels["plain"]
+    _, _, machine = encrypted_context(landing(full), stub=stub)
+    failed = [r["value"] for r in machine.records if r["raw"] & 0xF800_707F == 0x1800_202F]
+    assert failed == [1, 1]
 
 
 def test_core_halts_when_the_trap_context_turns_out_sealed(monkeypatch):

@@ -196,8 +196,9 @@ def test_set_and_clear_change_only_the_bits_named_and_x0_writes_nothing():
 def test_mret_to_user_clears_the_modified_privilege():
     program = Program()
     program.csrw(Csr.MTVEC, "handler")
-    program.csrw(Csr.MSTATUS, MPRV | MPIE)
     program.li(10, DATA)
+    program.op("lw", 11, 10)
+    program.csrw(Csr.MSTATUS, MPRV | MPIE)
     program.op("lw", 11, 10)
     program.csrw(Csr.MEPC, "at")
     program.op("mret")
@@ -208,6 +209,7 @@ def test_mret_to_user_clears_the_modified_privilege():
     handler(program)
     machine = run_program(program, seeded())
     assert machine.registers()[23] == MPIE  # MPRV gone, MPP user
+    assert machine.memory_levels[:2] == [3, 0]  # the second load was done with the rights of user level
 
 
 def interrupt_at(cycle: int, line: str = "timer"):
