@@ -5,6 +5,7 @@ from amaranth_bench import run, seeded
 
 from hakone.crypto.attributes import AttributeRegisters
 from hakone.isa.formats import Algorithm
+from hakone_sim.evidence import evidence
 
 
 def _entry(source):
@@ -59,6 +60,11 @@ def test_every_field_reads_back_at_both_ports(entries):
             for port in (dut.read[0], dut.read[1]):
                 _check_range(ctx, port, n, entry)
                 _check_content(ctx, port, n, entry)
+            ctx.set(dut.read[0].index, n)
+            place, content = ctx.get(dut.read[0].range[n]), ctx.get(dut.read[0].content)
+            got = [place.context, place.start_line, place.end_line, content.key_slot, content.key_bytes]
+            wanted = [*entry["range"].values(), entry["content"]["key_slot"], entry["content"]["key_bytes"]]
+            evidence("AR-02", wanted, got)
 
     run(dut, bench)
 

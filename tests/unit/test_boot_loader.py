@@ -13,6 +13,7 @@ from hakone.crypto.domains import DOMAINS, DomainTable
 from hakone.isa import VERSION, formats
 from hakone.isa.formats import Algorithm, BootRecord, BootStatus, RegionFlag, pack_fuses
 from hakone.isa.platform import RAM_BASE
+from hakone_sim.evidence import evidence
 
 RAM_BYTES = 1 << 20
 RW = RegionFlag.READ | RegionFlag.WRITE
@@ -138,7 +139,6 @@ def patched(words, index, value, record=0):
 
 
 @pytest.mark.requirement("AR-02")
-@pytest.mark.requirement("AR-04")
 def test_regions_and_windows_are_loaded_with_every_field():
     code = region((1, 3), RAM_BASE + 0x4000, 0x2000, flags=RX, tag=0x1234_5678, owner=b"o" * 16, seed=1)
     data = region((1,), RAM_BASE + 0x8000, 0x40, Algorithm.AES256_XTS, tag=9, owner=b"p" * 16, seed=2)
@@ -156,10 +156,13 @@ def test_regions_and_windows_are_loaded_with_every_field():
     assert len(outcome.entries) == len(expected)
     for (place, content), (context, record, slot, domain, owner) in zip(outcome.entries, expected, strict=True):
         first, last = record.start // 64, (record.start + record.bytes) // 64 - 1
-        assert (place.context, place.start_line, place.end_line) == (context, first, last)
-        assert (content.algorithm, content.flags) == (record.algorithm, int(record.flags))
-        assert (content.key_slot, content.domain, content.owner) == (slot, domain, owner)
-        assert content.key_bytes == formats.KEY_BYTES[record.algorithm]
+        bounds = [context, first, last]
+        cipher = [record.algorithm.name, slot, formats.KEY_BYTES[record.algorithm]]
+        got_bounds = [place.context, place.start_line, place.end_line]
+        got_cipher = [Algorithm(content.algorithm).name, content.key_slot, content.key_bytes]
+        evidence("AR-02", bounds + cipher, got_bounds + got_cipher)
+        assert (got_bounds, got_cipher) == (bounds, cipher)
+        assert (content.flags, content.domain, content.owner) == (int(record.flags), domain, owner)
     assert sorted(outcome.rows) == [1, 3]
     for domain, record, slot in ((1, code, 0), (3, data, 2)):
         row = outcome.rows[domain]
@@ -246,6 +249,20 @@ REFUSALS = [
 
 
 @pytest.mark.requirement("AR-04")
+@pytest.mark.parametrize("code", range(8))
+def test_unknown_algorithm_is_refused_and_a_known_one_is_not(code):
+    key_bytes = {0: 0, 1: 32, 2: 64}.get(code, 32)
+    words = patched(words_of([region()]), 0, formats.BOOT_RECORD_MAGIC | code << 16)
+    words = patched(words, 1, WINDOW_ACCESS | key_bytes << 24)
+    if code == 0:
+        words[4 + 16 : 4 + 24] = [0] * 8
+    outcome = load(words)
+    expected = (LOADED if code in (0, 1, 2) else BootStatus.BAD_ALGORITHM).name
+    evidence("AR-04", [code, expected], [code, outcome.status[0].name])
+    assert outcome.status[0].name == expected
+    assert [content.algorithm for _, content in outcome.entries] == ([Algorithm(code)] if code in (0, 1, 2) else [])
+
+
 @pytest.mark.parametrize("index,value,status", [r[1:] for r in REFUSALS], ids=[r[0] for r in REFUSALS])
 def test_bad_region_is_refused_whole_and_its_neighbour_loads(index, value, status):
     bad, good = region((1,), seed=3), region((2,), RAM_BASE + 0x8000, seed=4)

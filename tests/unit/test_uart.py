@@ -108,6 +108,22 @@ def test_receive_interrupt_comes_at_the_trigger_level_or_after_the_timeout(fifo_
     run(dut, bench)
 
 
+def test_each_byte_received_restarts_the_timeout():
+    dut, source = Uart(16, timeout_cycles=40), seeded()
+
+    async def bench(ctx):
+        await write(ctx, dut.bus, FCR, 0xC1, 1)
+        await write(ctx, dut.bus, IER, 1, 1)
+        for _ in range(5):
+            await _feed(dut, source, [1], 1)(ctx)
+            await ctx.tick().repeat(30)
+            assert ctx.get(dut.interrupt) == 0
+        await ctx.tick().repeat(15)
+        assert ctx.get(dut.interrupt) == 1
+
+    run(dut, bench)
+
+
 def test_interrupt_driver_sends_everything():
     dut, source, got = Uart(16), seeded(), []
     data = [source.randrange(256) for _ in range(80)]

@@ -42,7 +42,7 @@ class Transmitter(wiring.Component):
             self.bytes_out.valid.eq(queue.r_rdy),
             self.bytes_out.payload.eq(queue.r_data),
             queue.r_en.eq(self.bytes_out.ready),
-            self.emptied.eq(queue.r_rdy & queue.r_en & (queue.level == 1) & ~self.write),
+            self.emptied.eq(queue.r_rdy & queue.r_en & (queue.level == 1)),
         ]
         return m
 
