@@ -13,7 +13,7 @@ class Transmitter(wiring.Component):
     """THR and its FIFO. ``write`` (only with ``ready``) puts ``byte`` in; the bytes leave by ``bytes_out`` in order.
 
     ``empty``: nothing waits. ``clear`` (one cycle) drops what waits. ``emptied`` is high in the cycle in which the last
-    byte leaves. Parameter ``depth``, 1 to 64 bytes.
+    byte leaves, also when another one is written in it. Parameter ``depth``, 1 to 64 bytes.
     """
 
     def __init__(self, depth: int):
