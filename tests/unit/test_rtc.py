@@ -58,7 +58,7 @@ def test_alarm_fires_when_the_time_reaches_it(high):
         await write(ctx, dut.bus, ENABLED, 1)
         await write(ctx, dut.bus, ALARM_HIGH, high)
         await write(ctx, dut.bus, CLEAR, 0)
-        await write(ctx, dut.bus, ALARM_LOW, 250)
+        await write(ctx, dut.bus, ALARM_LOW, 300)
         for passed in range(3):
             await ctx.tick().repeat(3)
             assert ctx.get(dut.interrupt) == 0, passed
