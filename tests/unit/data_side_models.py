@@ -112,12 +112,14 @@ class FetchModel:
         self.held, self.request, self.got, self.allowed = {}, None, [], []
         self.log, self.wait = [], None
         self.before = {}  # lines as they were before the instruction in flight, which may not have acted yet
-        self.wanted = []
+        self.wanted, self.delay = [], 0  # lines to ask for after so many cycles
 
     def drive(self, ctx, unit):
         """Inputs of the cycle."""
         if self.request is None:
-            if self.wanted:
+            if self.wanted and self.delay:
+                self.delay -= 1
+            elif self.wanted:
                 self.request = self.wanted.pop(0)
             elif self.rng is not None and self.rng.random() < self.rate:
                 self.request = self.choose(self.rng)

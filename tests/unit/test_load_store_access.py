@@ -107,7 +107,7 @@ CYCLES = (
     (Op(MemoryOp.STORE_CONDITIONAL, RAM_BASE + 8), 1),
     (Op(MemoryOp.STORE_CONDITIONAL, RAM_BASE + 8), 2),
     (load(UART.base, 0), 3),
-    (load(MASK_ROM.base + 2), 9),
+    (load(MASK_ROM.base + 2), 11),
     (load(0x4000_0000), 2),
 )
 

@@ -222,6 +222,26 @@ def test_fetch_of_a_line_elsewhere_asks_memory_in_the_second_cycle():
     simulate(body)
 
 
+@pytest.mark.parametrize("there", [(), (0,), (1,), (0, 1)])
+def test_fetch_of_either_line_at_any_cycle_of_a_split_store(there):
+    """The probe never takes a line away between the first look at it and the write."""
+
+    async def body(bench):
+        for delay in range(6 if 0 in there else 28):
+            for part in range(2):
+                first = BASE + 2 * (delay % 4) + 8 * part
+                await bench.pipeline([load(first + k) for k in there])
+                bench.fetch.wanted, bench.fetch.delay = [(first + part, 0)], delay
+                await bench.do(store(first, 62, 0x1111_1111 * (delay % 15 + 1)))
+                while bench.fetch.wanted or bench.fetch.request:
+                    await bench.tick()
+                bench.fetch.wanted += [(first + k, 0) for k in range(2)]  # drops both from the data cache
+                while bench.fetch.wanted or bench.fetch.request:
+                    await bench.tick()
+
+    simulate(body, latency=1, write_latency=1)
+
+
 def test_mask_rom_line_comes_over_the_register_bus():
     """Sixteen words, and no other bus sees anything."""
 

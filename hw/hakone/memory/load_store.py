@@ -130,6 +130,14 @@ class LoadStoreUnit(wiring.Component):
                     m.next = "REPLAY"
                 with m.Elif(active):
                     self._decide(m)
+            # Moving between the parts has states of its own, so that nothing late enables the address register.
+            with m.State("TO_FIRST"):
+                m.d.sync += [stage.checked.eq(1), stage.second.eq(0), stage.addr.eq(stage.base)]
+                m.next = "REPLAY"
+            with m.State("TO_SECOND"):
+                m.d.sync += stage.first_there.eq(1)
+                self._go_to_second(m)
+                m.next = "REPLAY"
             with m.State("REPLAY"):  # the RAMs are read again for the part at work
                 with m.If(~miss.held):
                     m.next = "LOOKUP"
@@ -159,13 +167,10 @@ class LoadStoreUnit(wiring.Component):
         with m.Elif(stage.conditional & ~self._reservation.reserved):
             m.next = "DONE"
         with m.Elif(~stage.second & self._split & ~stage.checked):
-            m.d.sync += stage.first_there.eq(self._judge.present)
-            m.d.comb += self.event_misaligned.eq(1)
-            self._go_to_second(m)
+            m.d.comb += self.event_misaligned.eq(1)  # the step itself is taken in ``_registers``
         with m.Elif(stage.second & ~stage.first_there):
             # Both parts are allowed; the first one is not in the cache: now it may be fetched.
-            m.d.sync += [stage.checked.eq(1), stage.second.eq(0), stage.addr.eq(stage.base)]
-            m.next = "REPLAY"
+            m.next = "TO_FIRST"
         with m.Elif(~self._judge.ram):
             m.d.comb += self.event_uncached.eq(1)
             m.next = "BUS"
@@ -175,8 +180,7 @@ class LoadStoreUnit(wiring.Component):
         with m.Elif(stage.modifies):
             m.next = "MODIFY"
         with m.Elif(~stage.second & self._split):
-            m.d.sync += stage.first_there.eq(1)
-            self._go_to_second(m)
+            m.next = "TO_SECOND"
         with m.Elif(stage.second & stage.writes):
             m.next = "WRITE_FIRST"
 
@@ -191,6 +195,7 @@ class LoadStoreUnit(wiring.Component):
             self._stage.fault.valid.eq(1),
             self._stage.fault.cause.eq(cause),
             self._stage.fault.sub.eq(Sub.NONE),
+            self._stage.fault_second.eq(self._stage.second),
         ]
         m.next = "DONE"
 
@@ -204,9 +209,7 @@ class LoadStoreUnit(wiring.Component):
         with m.If(self.devices.error):
             self._access_fault(m)
         with m.Elif(stage.checked & ~stage.second):
-            m.d.sync += stage.first_there.eq(1)
-            self._go_to_second(m)
-            m.next = "REPLAY"
+            m.next = "TO_SECOND"
         with m.Else():
             m.next = "DONE"
 
@@ -220,11 +223,13 @@ class LoadStoreUnit(wiring.Component):
         m.d.comb += [
             # What a fill brought or a first look found must stay until it is used; else the cache may be taken away,
             # and the look-up is done again.
-            self.miss.held.eq(self.miss.hold & ((state("LOOKUP") & (~stage.valid | undisturbed)) | state("REPLAY"))),
+            self.miss.held.eq(
+                self.miss.hold & ((state("LOOKUP") & (~stage.valid | undisturbed)) | (state("REPLAY") & ~stage.second))
+            ),
             port.busy.eq(~ending & (~state("LOOKUP") | self.miss.held | (stage.valid & ~done))),
             port.rdata.eq(self._aligner.value),
             port.fault.eq(Mux(state("DONE"), stage.fault, 0)),
-            port.fault_addr.eq(stage.addr),
+            port.fault_addr.eq(Mux(stage.fault_second, stage.addr, stage.base)),
             devices.addr.eq(Cat(Const(0, 2), stage.addr[2:])),
             devices.write.eq(stage.writes),
             devices.strobe.eq(Mux(stage.second, shape.second_strobe, shape.first_strobe)),
@@ -304,7 +309,11 @@ class LoadStoreUnit(wiring.Component):
         stage, port, judge = self._stage, self.port, self._judge
         m.d.sync += stage.valid.eq(port.issue | (stage.valid & port.busy))
         with m.If(self._fsm.ongoing("LOOKUP")):
-            m.d.sync += [stage.fault.eq(judge.fault), stage.fill.eq(self._choice.fill)]
+            m.d.sync += [
+                stage.fault.eq(judge.fault),
+                stage.fault_second.eq(stage.second),
+                stage.fill.eq(self._choice.fill),
+            ]
             with m.If(~stage.second):
                 m.d.sync += [
                     stage.first_ways.eq(judge.ways),
@@ -312,6 +321,10 @@ class LoadStoreUnit(wiring.Component):
                     # A store-conditional keeps its status: 1 unless the reservation stands.
                     stage.kept.eq(Mux(stage.conditional, ~self._reservation.reserved, self._aligner.raw)),
                 ]
+            with m.If(~stage.second & self._split & ~stage.checked & self._active):
+                # Taken also when the first part is refused: the state machine then ends, and the address was kept.
+                m.d.sync += stage.first_there.eq(judge.present)
+                self._go_to_second(m)
         # Whatever comes is taken in; ``valid`` tells whether it is an instruction. That keeps the core's answer to
         # ``busy`` out of the enable of two hundred registers.
         with m.If(~port.busy):

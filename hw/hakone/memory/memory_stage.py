@@ -39,6 +39,7 @@ class MemoryStage:
         self.first_protected = Signal()
         self.kept = Signal(32)  # load value so far, or the result
         self.fault = Signal(Fault)
+        self.fault_second = Signal()  # the fault belongs to the second part
         self.fill = Signal(geometry.fill_layout())  # what to ask for if the look-up misses
 
     def load(self, request):
