@@ -7,6 +7,7 @@ reference model's.
 
 from dataclasses import dataclass, field
 
+from amaranth.hdl import ResetInserter, Signal
 from amaranth.lib import data
 from amaranth.sim import Simulator
 from amaranth_bench import CLOCK_PERIOD_SECONDS
@@ -91,6 +92,7 @@ class Machine:
     regions: list[Region] = field(default_factory=list)
     inputs: object = None
     flush_cycles: int = 7
+    fetch_latency: int = 1
     boot_contexts: int = 0x7FFE
     memory: dict[int, int] = field(default_factory=dict)
     records: list[dict] = field(default_factory=list)
@@ -214,12 +216,15 @@ class Machine:
 
     # -- the run -------------------------------------------------------------------------------------------------
 
-    def run(self, cycles: int = 2000) -> "Machine":
-        """Run until the program stores to ``FINISH`` and 8 cycles more; fails when it needs more than ``cycles``."""
+    def run(self, cycles: int = 2000, before: "Machine | None" = None) -> "Machine":
+        """Run until the program stores to ``FINISH`` and 8 cycles more; fails when it needs more than ``cycles``.
+
+        ``before`` runs first; then comes a reset, which leaves its values in the core's memories.
+        """
         global _bench
         if _bench is None:
             _bench = _Bench()
-        _bench.run(self, cycles)
+        _bench.run([before, self] if before else [self], cycles)
         return self
 
     async def drive(self, ctx, dut, cycles: int):
@@ -245,7 +250,9 @@ class Machine:
                 for name, level in self.lines.items():
                     ctx.set(getattr(dut, name), level)
             ctx.set(port.flush_busy, flushing > 0)
-            offered = bool(self.queue) and self.queue[0][0] < self.cycle and rng.random() >= self.gap
+            offered = (
+                bool(self.queue) and self.queue[0][0] + self.fetch_latency <= self.cycle and rng.random() >= self.gap
+            )
             ctx.set(port.instruction.valid, offered)
             ctx.set(port.instruction.payload.as_value(), self.queue[0][1] if offered else rng.getrandbits(160))
             busy = self._drive_memory(ctx, memory)
@@ -254,6 +261,7 @@ class Machine:
                 seen
             )
             assert not (issue and busy), "a memory operation was issued while the last one is busy"
+            assert not (redirect and flushing), "a redirect while the instruction cache is being invalidated"
             for name, value in zip(self.events, happened, strict=True):
                 self.events[name] += value
             self.states.append(state)
@@ -329,19 +337,24 @@ class _Bench:
 
     def __init__(self):
         self.dut = Core(config_word=0x55)
-        self.simulator = Simulator(self.dut)
+        self.reset = Signal()
+        self.simulator = Simulator(ResetInserter(self.reset)(self.dut))
         self.simulator.add_clock(CLOCK_PERIOD_SECONDS)
         self.simulator.add_testbench(self.bench)
         self.current = None
 
     async def bench(self, ctx):
-        machine, cycles = self.current
-        await machine.drive(ctx, self.dut, cycles)
+        machines, cycles = self.current
+        for machine in machines:
+            await machine.drive(ctx, self.dut, cycles)
+            ctx.set(self.reset, 1)
+            await ctx.tick()
+            ctx.set(self.reset, 0)
 
-    def run(self, machine: Machine, cycles: int):
+    def run(self, machines: list[Machine], cycles: int):
         if self.current:
             self.simulator.reset()
-        self.current = machine, cycles
+        self.current = machines, cycles
         self.simulator.run()
 
 

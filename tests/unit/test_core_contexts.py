@@ -248,15 +248,16 @@ def test_another_trap_context_takes_over_and_is_itself_trapped_the_ordinary_way(
     program.label("trapped")
     program.csrr(20, Csr.MCAUSE)
     program.csrr(21, Csr.HXCTX)
-    program.op("ebreak")
+    run_context(program, 3)  # itself
     program.align(4)
     program.label("inside")
     program.label("failed")
     program.csrr(22, Csr.MCAUSE)
+    program.csrr(23, Csr.HXSUB)
     program.finish()
     machine = run_program(program, seeded())
     assert [r["context"] for r in machine.traps] == [0, 3]
-    assert machine.registers(3)[20:23] == [Cause.ECALL_M.value, 0, Cause.BREAKPOINT.value]
+    assert machine.registers(3)[20:24] == [Cause.ECALL_M.value, 0, Cause.CONTEXT.value, Sub.CONTEXT_NUMBER.value]
     assert machine.records[-1]["level"] == 3
 
 
@@ -613,6 +614,76 @@ def test_reservation_ends_at_every_switch():
     _, _, machine = encrypted_context(landing(full), stub=stub)
     failed = [r["value"] for r in machine.records if r["raw"] & 0xF800_707F == 0x1800_202F]
     assert failed == [1, 1]
+
+
+def stack_pointers() -> Machine:
+    """Context 1, plain and encrypted, uses its registers and stack pointers; its values tell what it found in them."""
+
+    def body(p):
+        p.op("add", 10, SP, 0)
+        p.op("add", 11, 18, 0)
+        p.li(SP, 0xE000)
+        p.custom("retmode", rs1=6)
+        p.label("second")
+        p.custom("cryptoland")
+        p.op("ecall")
+
+    def stub(p):
+        p.op("add", 12, SP, 7)
+        p.li(SP, 0xA000)
+        p.li(18, 0x5EC2E7)
+        p.li(7, 0x5EC2E7)
+
+    inner = Program(CODE)
+    landing(body)(inner)
+    program = Program()
+    start(program)
+    put(program, 1, 0, "entry")
+    run_context(program)
+    stop_handlers(program, resume=0)
+    program.label("entry")
+    stub(program)
+    program.la(6, "home")
+    program.li(5, CODE)
+    program.custom("cryptomode", rs1=5)
+    program.label("home")
+    program.li(5, inner.labels["second"])
+    program.custom("cryptomode", rs1=5)
+    segments = {RAM_BASE: program.image(), CODE: inner.image()}
+    return Machine(segments, seeded(), regions=REGIONS)
+
+
+def test_reset_leaves_nothing_of_registers_modes_and_stacks():
+    """The memories keep their bits over a reset; the same program must find zeros again, at user level and plain."""
+    first = stack_pointers()
+    second = stack_pointers().run(before=first)
+    for machine in (first, second):
+        one = machine.registers(1)
+        assert (one[10], one[11], one[12]) == (0, 0x5EC2E7, 0)
+        entry = next(r for r in machine.records if r["context"] == 1)
+        assert (entry["level"], entry["encrypted"]) == (0, 0)
+    assert [r["pc"] for r in first.records] == [r["pc"] for r in second.records]
+
+
+def test_switches_are_right_with_the_fastest_fetch_unit():
+    """An instruction offered in the first cycle after a redirect must wait for the registers of its context."""
+
+    def body(p):
+        p.op("add", 10, SP, 19)
+        p.li(SP, 0xE000)
+        p.op("ecall")
+        p.op("add", 11, SP, 19)
+        p.op("ecall")
+
+    def before(p):
+        put(p, 1, 19, 0x19)
+        put(p, 1, SP, 0xA000)
+
+    _, _, machine = encrypted_context(landing(body), before=before, resume=1, fetch_latency=0)
+    one = machine.registers(1)
+    assert (one[10], one[11]) == (0x19, 0xE019)
+    assert machine.registers(0)[20] == Cause.ECALL_U.value
+    assert machine.registers(0)[25] == 2
 
 
 def test_core_halts_when_the_trap_context_turns_out_sealed(monkeypatch):
