@@ -13,7 +13,8 @@ async def access(ctx, bus, addr, size=4, value=None, cycles_max=200):
     ctx.set(bus.addr, addr - lane)
     ctx.set(bus.strobe, ((1 << size) - 1) << lane)
     ctx.set(bus.write, value is not None)
-    ctx.set(bus.wdata, (value or 0) << 8 * lane & 0xFFFF_FFFF)
+    lanes = sum(1 << n for n in range(0, 32, 8 * size))  # a narrow store stands in every lane
+    ctx.set(bus.wdata, (value or 0) * lanes & 0xFFFF_FFFF)
     ctx.set(bus.valid, 1)
     for _ in range(cycles_max):
         _, _, ready, rdata, error = await ctx.tick().sample(bus.ready, bus.rdata, bus.error)

@@ -58,7 +58,7 @@ def _target(port, words, source, served, name):
                 assert seen in (None, request), "the request changed while it waited"
                 seen = request
                 if waiting == 0:
-                    ctx.set(port.rdata, words.get(addr // 4, 0))
+                    ctx.set(port.rdata, 0xBAD1_BAD1 if addr // 4 == 3 else words.get(addr // 4, 0))
                     ctx.set(port.error, addr // 4 == 3)
                     ctx.set(port.ready, 1)
                 waiting -= 1
@@ -75,7 +75,7 @@ def test_two_initiators_reach_every_target_and_get_their_own_answers():
         async def bench(ctx):
             model = {}
             for _ in range(150):
-                await gap(ctx, source, 4)
+                await gap(ctx, source, source.choice((0, 4, 15)))
                 name = source.choice(list(places))
                 base = source.choice(places[name]) & ~3
                 size = source.choice((1, 2, 4))
@@ -100,8 +100,13 @@ def test_two_initiators_reach_every_target_and_get_their_own_answers():
 
         return bench
 
+    async def no_data_with_an_error(ctx):
+        first = dut.initiators[0]
+        async for _, _, ready, error, rdata in ctx.tick().sample(first.ready, first.error, first.rdata):
+            assert not (ready and error and rdata)
+
     targets = [_target(getattr(dut.decoder, name), {}, source, served, name) for name in places]
-    run(dut, initiator(0), initiator(1), background=targets)
+    run(dut, initiator(0), initiator(1), background=[*targets, no_data_with_an_error])
     assert set(served) == set(places)
     assert min(counts.values()) > 5
 

@@ -49,6 +49,20 @@ def test_high_half_is_that_of_the_last_low_read():
     run(dut, bench)
 
 
+def test_writing_the_low_half_keeps_the_latch():
+    dut = GoldfishRtc()
+
+    async def bench(ctx):
+        await write(ctx, dut.bus, HIGH, 7)
+        await read(ctx, dut.bus, LOW)
+        await write(ctx, dut.bus, HIGH, 9)
+        await write(ctx, dut.bus, LOW, 1)
+        assert await read(ctx, dut.bus, HIGH) == 7
+        assert await _now(ctx, dut) == 9 << 32 | 1
+
+    run(dut, bench)
+
+
 @pytest.mark.parametrize("high", [0, 5])
 def test_alarm_fires_when_the_time_reaches_it(high):
     dut = GoldfishRtc()
