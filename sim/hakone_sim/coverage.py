@@ -107,9 +107,10 @@ def _tags(steps: np.ndarray) -> list[int]:
             following = decoded[n + 1] if n + 1 < len(decoded) else None
             bits = _own_tags(d, following) | _event_tags(d, events[n])
             last = pcs[n] + d.bytes - 1 >> LINE_LOG2
-            # The miss was noted when the line was asked for, some instructions before this one ran.
+            # The miss was noted when the line was asked for, some instructions before this one ran; the wait for it
+            # falls into this instruction's window, or into the one before when that had to wait as well.
             if last != line and any(e >> Event.ICACHE_MISS & 1 for e in events[max(0, n - 8) : n + 1]):
-                bits |= _BIT["fetch_miss"] if events[n] >> Event.FETCH_STALL & 1 else 0
+                bits |= _BIT["fetch_miss"] if (events[n] | events[n - 1]) >> Event.FETCH_STALL & 1 else 0
             line = last
         tags.append(bits)
     return tags
