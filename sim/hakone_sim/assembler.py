@@ -10,7 +10,7 @@ Sources: RISC-V Unprivileged ISA (20240411), chapters 26 and 34; System V ABI, E
 
 import struct
 
-from .models.decode import encode, expand
+from .models.decode import Decoded, decode, encode
 
 _COMPRESSED_ARITHMETIC = {"c.sub": 0, "c.xor": 1, "c.or": 2, "c.and": 3}
 
@@ -59,10 +59,17 @@ def encode_compressed(name: str, rd: int = 0, rs1: int = 0, rs2: int = 0, imm: i
         word = 0x8C01 | (rd & 7) << 7 | _COMPRESSED_ARITHMETIC[name] << 5 | (rs2 & 7) << 2
     else:
         word = table[name]
-    found = expand(word)
-    if found is None or found[0] != name:
+    found = decode(word)
+    if found is None or found.name != name or not _kept(found, rd, rs1, rs2, imm):
         raise ValueError(f"{name}: rd={rd} rs1={rs1} rs2={rs2} imm={imm} has no encoding")
     return word
+
+
+def _kept(found: Decoded, rd: int, rs1: int, rs2: int, imm: int) -> bool:
+    """Whether the encoded word has the operands that were asked for; a register that was given as 0 is not compared."""
+    immediate = found.imm == imm or found.name == "c.lui" or (found.kind == "shift" and found.imm == imm & 63)
+    given = ((rd, found.rd), (rs1, found.rs1), (rs2, found.rs2))
+    return immediate and all(wanted in (0, kept) for wanted, kept in given)
 
 
 class Assembler:
