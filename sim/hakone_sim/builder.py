@@ -9,6 +9,7 @@ an archive of its own, keyed the same way, and compiled once for all models.
 import fcntl
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -32,29 +33,9 @@ BUILDS = ROOT / "build" / "sim"
 #: checks by itself with a short list of exceptions, and unknown pragmas of no meaning here. Errors stay errors.
 WAIVED = ("-Wno-fatal", "-Wno-lint", "-Wno-style")
 VERILATOR_OPTIONS = (
-    *(
-        "--cc",
-        "--prefix",
-        "Vhakone",
-        "--top-module",
-        "hakone",
-        "--vpi",
-        "-O3",
-        "--x-assign",
-        "fast",
-        "--x-initial",
-        "fast",
-    ),
-    *(
-        "--noassert",
-        "--timescale-override",
-        "1ps/1ps",
-        "--output-split",
-        "12000",
-        "--output-split-cfuncs",
-        "4000",
-        *WAIVED,
-    ),
+    *("--cc", "--prefix", "Vhakone", "--top-module", "hakone_bench", "--vpi", "-O3", "--noassert", *WAIVED),
+    *("--x-assign", "fast", "--x-initial", "fast", "--timescale-override", "1ps/1ps"),
+    *("--output-split", "12000", "--output-split-cfuncs", "4000"),
 )
 FAST = "-O2"
 SLOW = "-O0"
@@ -63,7 +44,7 @@ SLOW_MARKS = ("__Slow", "__Syms", "__ConstPool")
 RUNTIME_SOURCES = ("verilated.cpp", "verilated_vpi.cpp", "verilated_threads.cpp")
 RUNTIME_TRACE_SOURCES = ("verilated_vcd_c.cpp",)
 MODEL_SOURCES = ("main.cpp",)
-SIDE_FILES = ("hakone_bench.v", "model.vlt")
+SIDE_FILES = ("model.vlt",)
 JOBS = min(os.cpu_count() or 1, 8)
 
 
@@ -85,6 +66,27 @@ def probe_layout() -> str:
     text = ", ".join(f'"{names.get(n, f"event{n}")}"' for n in range(int(events)))
     lines += [f"constexpr const char* EVENT_NAMES[] = {{{text}}};", "}  // namespace hakone::layout", ""]
     return "\n".join(lines)
+
+
+def bench(verilog: str) -> str:
+    """The module around the system, as Verilog: a register for every input, and a word that wakes cocotb tests.
+
+    Without the registers everything that depends on an input (the synchronous reset alone reaches all next states)
+    would be evaluated once more for every change of the clock. Raises ``BuildError`` when there is no module
+    ``hakone`` as Amaranth writes it.
+    """
+    module = re.search(r"^module hakone\(.*?^endmodule", verilog, re.MULTILINE | re.DOTALL)
+    ports = re.findall(r"^\s*(input|output)\s+(\[\d+:0\]\s+)?(\w+);", module[0], re.MULTILINE) if module else []
+    if ("input", "", "clk") not in ports:
+        raise BuildError("the Verilog has no module `hakone` with a clock `clk`")
+    inputs = [(width, name) for kind, width, name in ports if kind == "input" and name != "clk"]
+    heads = ", ".join(f"{kind} {width}{name}" for kind, width, name in ports)
+    lines = [f"module hakone_bench({heads});", "  reg [31:0] event_word = 0;"]
+    lines += [f"  reg {width}{name}_now = 0;" for width, name in inputs]
+    lines += ["  always @(posedge clk) begin", *(f"    {n}_now <= {n};" for _, n in inputs), "  end"]
+    names = {name: f"{name}_now" for _, name in inputs}
+    wires = ", ".join(f".{name}({names.get(name, name)})" for _, _, name in ports)
+    return "\n".join([*lines, f"  hakone hakone({wires});", "endmodule", ""])
 
 
 def _digest(*parts: str | bytes) -> str:
@@ -189,6 +191,7 @@ def _once(target: Path, what: str, make: Callable[[Path, Callable[[str], None]],
             part = Path(tempfile.mkdtemp(prefix=f"{target.name}.part-", dir=target.parent))
             try:
                 make(part, tell)
+                part.chmod(0o755)
                 part.rename(target)
             finally:
                 shutil.rmtree(part, ignore_errors=True)
@@ -218,22 +221,18 @@ def runtime(waves: bool = False) -> Path:
     return _once(BUILDS / f"runtime-{key}", "compiling the simulation's runtime", make)
 
 
-def snooper() -> Path:
-    """A shared library with the bus snooper alone, for tests."""
+def library(*names: str) -> Path:
+    """A shared library of some of the C++ sources, for tests of these parts alone."""
     tools = toolchain.find()
-    names = ("snooper_c.cpp", "snooper.cpp", "axi_memory.cpp")
     inputs = [p for p in _sources() if p.suffix == ".h" or p.name in names]
-    key = _digest(tools.versions, FAST, *(p.read_bytes() for p in inputs))
+    key = _digest(tools.versions, FAST, *names, *(p.read_bytes() for p in inputs))
 
     def make(folder: Path, tell: Callable[[str], None]) -> None:
         sources = [str(CPP / n) for n in names]
-        _run(
-            [tools.compiler, "-std=c++17", FAST, "-shared", "-fPIC", "-o", "snooper.so", *sources],
-            folder,
-            "the snooper",
-        )
+        options = ("-std=c++17", FAST, "-shared", "-fPIC", "-w")
+        _run([tools.compiler, *options, "-o", "part.so", *sources], folder, names[0])
 
-    return _once(BUILDS / f"snooper-{key}", "compiling the snooper", make) / "snooper.so"
+    return _once(BUILDS / f"part-{key}", f"compiling {names[0]}", make) / "part.so"
 
 
 def build(verilog: Path | str, waves: bool = False) -> Path:
@@ -244,12 +243,14 @@ def build(verilog: Path | str, waves: bool = False) -> Path:
     text = verilog.read_text() if isinstance(verilog, Path) else verilog
     tools = toolchain.find()
     archive = runtime(waves)
+    wrapper = bench(text)
     side = [CPP / n for n in (*SIDE_FILES, *MODEL_SOURCES)]
     options = (*VERILATOR_OPTIONS, *(("--trace-vcd", "--trace-structs") if waves else ()))
-    key = _digest(text, tools.versions, archive.name, FAST, SLOW, *options, *(p.read_bytes() for p in side))
+    key = _digest(text, wrapper, tools.versions, archive.name, FAST, SLOW, *options, *(p.read_bytes() for p in side))
 
     def make(folder: Path, tell: Callable[[str], None]) -> None:
         (folder / "hakone.v").write_text(text)
+        (folder / "hakone_bench.v").write_text(wrapper)
         for path in side:
             shutil.copy(path, folder)
         tell("Verilator")

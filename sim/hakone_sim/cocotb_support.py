@@ -1,7 +1,7 @@
 """What cocotb system tests use: a ``Bench`` that starts runs and waits for events, never for a clock edge.
 
 The clock, the memory, the snooper and everything that is watched every cycle are C++ in the same process; a test
-wakes when the word ``bench.event_word`` changes and then fetches what happened through C functions
+wakes when the word ``event_word`` of the bench changes and then fetches what happened through C functions
 (``cpp/session.cpp``). A cocotb timer counts simulated time, so ``await bench.cycles(n)`` costs one wake-up as well.
 
     @cocotb.test()
@@ -67,7 +67,7 @@ class Bench:
 
     def __init__(self, dut: Any):
         self.config = SocConfig(**json.loads(os.environ[CONFIG_VARIABLE]))
-        self._word = dut.bench.event_word
+        self._word = dut.event_word
         self._model = _model()
         self._folder = Path(tempfile.mkdtemp(prefix="hakone-cocotb-"))
         atexit.register(shutil.rmtree, self._folder, ignore_errors=True)

@@ -85,7 +85,7 @@ def run_cocotb(
     folder.mkdir(parents=True, exist_ok=True)
     results = folder / "results.xml"
     results.unlink(missing_ok=True)
-    env = cocotb_environment(path.stem, "hakone", results, [str(path.parent)])
+    env = cocotb_environment(path.stem, "hakone_bench", results, [str(path.parent)])
     env[CONFIG_VARIABLE] = json.dumps(asdict(config))
     env |= environment or {}
     if testcase:

@@ -18,7 +18,7 @@ U32, U64 = ctypes.c_uint32, ctypes.c_uint64
 
 @cache
 def _library() -> ctypes.CDLL:
-    library = ctypes.CDLL(str(builder.snooper()))
+    library = ctypes.CDLL(str(builder.library("snooper_c.cpp", "snooper.cpp", "axi_memory.cpp")))
     library.snooper_new.restype = ctypes.c_void_p
     library.snooper_hits.restype = U64
     return library

@@ -1,5 +1,6 @@
-// The clock loop: the only file that knows the generated model. A cycle is: evaluate with the clock low and this
-// cycle's inputs, sample, step the harness, evaluate the rising edge, drive the next inputs.
+// The clock loop: the only file that knows the generated model. Every input goes through a register in the bench around
+// the system (hakone_sim.builder writes it), so that the harness can set the next cycle's inputs before the edge and a
+// cycle takes one evaluation: sample what has settled, step the harness, drive, rise.
 #include <csignal>
 #include <cstdlib>
 
@@ -75,31 +76,29 @@ void sample() {
     out.events = top->probe___05Fevents;
 }
 
-/// A rising edge; the inputs of the cycle before it are still driven.
+/// A rising edge, after which the system sees the inputs that are driven now.
 void rise(uint64_t at, uint64_t period) {
-    dump(at);
+    drive();
     top->clk = 1;
     top->eval();
-    dump(at + period / 2);
-    drive();
+    dump(at);
     top->clk = 0;
     top->eval();
+    dump(at + period / 2);
 }
 
 void reset() {
     in = session.harness()->reset_inputs();
-    top->rst = 1;
     top->clk = 0;
-    drive();
-    top->eval();
-    for (unsigned i = 0; i < hakone::Harness::RESET_CYCLES; i++) {
+    // The last edge brings the end of the reset through its register.
+    for (unsigned i = 0; i <= hakone::Harness::RESET_CYCLES; i++) {
+        top->rst = i < hakone::Harness::RESET_CYCLES;
+        drive();
         top->clk = 1;
         top->eval();
         top->clk = 0;
         top->eval();
     }
-    top->rst = 0;
-    top->eval();
     out.retire = top->probe___05Fretire.data();
     out.store = top->probe___05Fstore.data();
 #if VM_TRACE

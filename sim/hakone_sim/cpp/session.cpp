@@ -44,7 +44,7 @@ void Session::show_notices() {
     if (!harness_ || harness_->notices_sent() == shown_) return;
     shown_ = harness_->notices_sent();
     if (!event_handle_) {
-        char name[] = "hakone.bench.event_word";
+        char name[] = "hakone_bench.event_word";
         event_handle_ = vpi_handle_by_name(name, nullptr);
         if (!event_handle_) throw BadInput("the model has no event word");
     }

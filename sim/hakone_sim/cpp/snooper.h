@@ -35,7 +35,9 @@ namespace hakone {
 class ByteImage {
 public:
     ByteImage(uint32_t base, uint64_t bytes) : base_(base), bytes_(bytes), known_(bytes / 8) {}
-    bool inside(uint64_t addr, uint64_t size) const { return addr >= base_ && addr + size <= base_ + bytes_.size(); }
+    bool inside(int64_t addr, int64_t size) const {
+        return addr >= base_ && addr + size <= base_ + static_cast<int64_t>(bytes_.size());
+    }
     void put(uint32_t addr, uint8_t value) {
         const size_t at = addr - base_;
         bytes_[at] = value;
