@@ -37,8 +37,9 @@ class Campaign:
 def _lockstep(seed: int, notes: dict) -> int:
     """One random program in lockstep; ``notes`` keeps the coverage of the whole campaign."""
     outcome = run_random(seed)
-    coverage: Coverage = notes.setdefault("_coverage", Coverage())
+    coverage = Coverage.from_json(notes["_coverage"]) if "_coverage" in notes else Coverage()
     coverage.merge(outcome.coverage)
+    notes["_coverage"] = coverage.to_json()
     notes["coverage"] = coverage.summary()
     notes["missing"] = coverage.missing()[:20]
     return outcome.instructions
@@ -65,12 +66,12 @@ def run_campaign(name: str, count: int | None = None, seed: int = 1) -> bool:
     goal = count or campaign.count
     version = commit()
     state_path = STATES / f"{name}-{seed}-{version}.json"
-    state = {"done": 0, "next": seed, "seconds": 0.0}
+    state = {"done": 0, "next": seed, "seconds": 0.0, "notes": {}}
     if state_path.exists():
         state = json.loads(state_path.read_text())
         print(f"{name}: going on at seed {state['next']} with {state['done']} {campaign.unit} done")
     STATES.mkdir(parents=True, exist_ok=True)
-    notes: dict = {}
+    notes = state["notes"]  # kept with the state, so that they cover the whole campaign
     problem = ""
     while state["done"] < goal and not problem:
         start = time.monotonic()

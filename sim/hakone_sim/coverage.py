@@ -71,6 +71,17 @@ class Coverage:
         self.causes += other.causes
         self.pairs += other.pairs
 
+    def to_json(self) -> dict[str, dict[str, int]]:
+        """The counts with text as keys, for ``from_json``."""
+        pairs = {f"{a} {b}": count for (a, b), count in self.pairs.items()}
+        return {"instructions": dict(self.instructions), "causes": dict(self.causes), "pairs": pairs}
+
+    @classmethod
+    def from_json(cls, saved: dict[str, dict[str, int]]) -> "Coverage":
+        """What ``to_json`` wrote."""
+        pairs = Counter({(a, b): count for name, count in saved["pairs"].items() for a, b in [name.split()]})
+        return cls(Counter(saved["instructions"]), Counter(saved["causes"]), pairs)
+
     def missing(self) -> list[str]:
         """Names of everything that must be exercised and was not."""
         gone = [f"instruction {n}" for n in INSTRUCTION_NAMES if not self.instructions[n]]

@@ -1,10 +1,12 @@
 """Campaigns: counted, resumed after an interruption, and recorded, good or bad."""
 
 import json
+from collections import Counter
 
 import pytest
 
 from hakone_sim import campaign
+from hakone_sim.coverage import Coverage
 from hakone_sim.models.mismatch import MismatchError
 
 
@@ -47,6 +49,7 @@ def test_goes_on_after_an_interruption(place, monkeypatch):
             seeds.append(3)
             raise KeyboardInterrupt
         seeds.append(seed)
+        notes["sum"] = notes.get("sum", 0) + seed
         return 5
 
     use(monkeypatch, run)
@@ -55,7 +58,7 @@ def test_goes_on_after_an_interruption(place, monkeypatch):
     assert not campaign.RECORD.exists()
     assert campaign.run_campaign("test", 20, 1)
     assert seeds == [1, 2, 3, 3, 4]
-    assert records()[0]["count"] == 20
+    assert (records()[0]["count"], records()[0]["sum"]) == (20, 10)
 
 
 def test_a_difference_ends_it_and_is_recorded(place, monkeypatch, capsys):
@@ -78,3 +81,9 @@ def test_an_unknown_name_is_refused(place, capsys):
     """One line that names those that exist, status 2."""
     assert campaign.main(["--name", "nothing"]) == 2
     assert "lockstep" in capsys.readouterr().err
+
+
+def test_coverage_survives_its_file():
+    """What is saved between two runs of a campaign comes back."""
+    coverage = Coverage(Counter(add=3), Counter(ILLEGAL=1), Counter({("split", "atomic"): 2}))
+    assert Coverage.from_json(json.loads(json.dumps(coverage.to_json()))) == coverage
