@@ -48,7 +48,7 @@ def steps_of(records: np.ndarray) -> np.ndarray:
     steps = np.zeros(len(records), STEP)
     for name in ("cycle", "pc", "raw", "value"):
         steps[name] = records[name]
-    for name in ("rd", "rd_write", "cause", "level"):
+    for name in ("rd", "rd_write", "cause", "level", "context", "encrypted"):
         steps[name] = trace.info(records, name)
     steps["retire"], steps["trap"] = kind == trace.RETIRE, kind == trace.TRAP
     return steps
@@ -73,19 +73,29 @@ def compare(records: np.ndarray, program: Program, config: SocConfig, repeat: st
     return reference.instructions
 
 
-def run(program: Program | Path | str, config: SocConfig = PRESETS["default"], *, repeat: str = "", **watch) -> Outcome:
-    """Run ``program`` and compare. ``watch`` are fields of ``run.Watch``.
+def run(
+    program: Program | Path | str,
+    config: SocConfig = PRESETS["default"],
+    *,
+    plain: Program | Path | str | None = None,
+    repeat: str = "",
+    **watch,
+) -> Outcome:
+    """Run ``program`` and compare. ``watch`` are fields of ``run.Watch``; ``plain`` is the same program before it was
+    sealed, for the reference, which knows no encryption.
 
     The trace is compared even when the run ends badly: a difference explains more than a hang. Raises
     ``MismatchError`` or ``LockstepError``.
     """
     if not isinstance(program, Program):
         program = load(program, config.ram_bytes)
+    if plain is not None and not isinstance(plain, Program):
+        plain = load(plain, config.ram_bytes)
     with tempfile.TemporaryDirectory(prefix="hakone-lockstep-") as folder:
         path = Path(folder) / "trace"
         result = simulate(config, program, trace=path, **watch)
         records = trace.read(path).records
-    instructions = compare(records, program, config, repeat)
+    instructions = compare(records, plain or program, config, repeat)
     if result.status:
         raise LockstepError(
             f"the run ended with status {result.status} ({result.reason}: {result.detail}) and no difference before it"

@@ -27,12 +27,12 @@ class Script:
         at = self.a.here
         self.a.op(name, rd, rs1, rs2, imm)
         raw = int.from_bytes(self.a.code[at - RAM_BASE :], "little")
-        self.steps.append((cycle, at, raw, value, True, False, rd, bool(rd), 0, self.level))
+        self.steps.append((cycle, at, raw, value, True, False, rd, bool(rd), 0, self.level, 0, False))
 
     def trap(self, cause, tval=0, at=None, cycle=0):
         """A trap at the next instruction."""
         place = self.a.here if at is None else at
-        self.steps.append((cycle, place, 0, tval, False, True, 0, False, cause, self.level))
+        self.steps.append((cycle, place, 0, tval, False, True, 0, False, cause, self.level, 0, False))
 
     def run(self, piece=1000):
         """Feed the trace in pieces; the reference."""
@@ -105,7 +105,7 @@ def test_wrong_path_is_refused(script):
 def test_illegal_instruction_that_completes_is_refused(script):
     """sret does not exist."""
     script.a.data((0x1020_0073).to_bytes(4, "little"))
-    script.steps.append((0, RAM_BASE, 0x1020_0073, 0, True, False, 0, False, 0, 3))
+    script.steps.append((0, RAM_BASE, 0x1020_0073, 0, True, False, 0, False, 0, 3, 0, False))
     with pytest.raises(MismatchError, match="ILLEGAL"):
         script.run()
 

@@ -13,10 +13,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from hakone.isa.cause import Cause
+from hakone.isa.csr import HXCTL_ENABLE, Csr
 from hakone.isa.platform import DEVICES, MASK_ROM, RAM_BASE
 
+from .context_model import decode_all
 from .csr_model import MACHINE, TW, USER, CsrModel
-from .decode import Decoded, decode
+from .decode import Decoded
 
 LOAD_SIZES = {"lb": 1, "lbu": 1, "lh": 2, "lhu": 2, "lw": 4}
 STORE_SIZES = {"sb": 1, "sh": 2, "sw": 4}
@@ -61,7 +63,7 @@ class ExceptionModel:
         if raw is None:
             inside = RAM_BASE <= pc < self._ram_end
             return Expected(Cause.FETCH_FAULT, (self._ram_end if inside else pc,))
-        return self.of(decode(raw), pc, raw)
+        return self.of(decode_all(raw), pc, raw)
 
     def of(self, d: Decoded | None, pc: int, raw: int) -> Expected | None:
         """The exception of an instruction that was fetched, or None."""
@@ -71,6 +73,8 @@ class ExceptionModel:
         if d.kind in ("csr", "csri"):
             writes = d.name.startswith("csrrw") or bool(raw >> 15 & 31)
             return None if self._csr.legal(d.imm, writes) else illegal
+        if d.kind == "custom":
+            return None if self._csr.stored[Csr.HXCTL] & HXCTL_ENABLE else illegal
         if d.kind == "amo":
             return self._atomic(d)
         match d.base:

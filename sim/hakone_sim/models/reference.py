@@ -23,8 +23,9 @@ from unicorn import riscv_const
 from hakone.isa.cause import Cause, Interrupt
 from hakone.isa.platform import CLINT, DEVICES, LINE_LOG2, MASK_ROM, RAM_BASE, RAM_BYTES, Window
 
+from .context_model import ContextModel, decode_all
 from .csr_model import CsrModel
-from .decode import Decoded, decode
+from .decode import Decoded
 from .exceptions import LOAD_SIZES, STORE_SIZES, ExceptionModel, Expected
 from .interrupts import InterruptModel
 from .mismatch import MismatchError, explain
@@ -35,7 +36,7 @@ from .store_log import StoreLog
 STEP = np.dtype(
     [
         *[("cycle", "<u8"), ("pc", "<u4"), ("raw", "<u4"), ("value", "<u4"), ("retire", "?"), ("trap", "?")],
-        *[("rd", "u1"), ("rd_write", "?"), ("cause", "u1"), ("level", "u1")],
+        *[("rd", "u1"), ("rd_write", "?"), ("cause", "u1"), ("level", "u1"), ("context", "u1"), ("encrypted", "?")],
     ]
 )
 
@@ -44,7 +45,7 @@ _PC = riscv_const.UC_RISCV_REG_PC
 _WORD = 0xFFFF_FFFF
 _PLAIN, _SPECIAL, _STEP = 0, 1, 2
 _SPECIAL_BASES = frozenset(("ecall", "ebreak", "mret", "wfi", "fence.i"))
-_SPECIAL_KINDS = frozenset(("csr", "csri", "amo"))
+_SPECIAL_KINDS = frozenset(("csr", "csri", "amo", "custom"))
 _FETCH_ERRORS = (unicorn.UC_ERR_FETCH_UNMAPPED, unicorn.UC_ERR_FETCH_PROT)
 
 
@@ -83,6 +84,7 @@ class Reference:
         self._uc = uc = unicorn.Uc(unicorn.UC_ARCH_RISCV, unicorn.UC_MODE_RISCV32)
         self._interrupts = InterruptModel(self.csr, clock_hz)
         self._exceptions = ExceptionModel(self.csr, self._ram_end, self._register, uc.mem_read)
+        self._contexts = ContextModel(self.csr, self._register, self._write)
         uc.mem_map(RAM_BASE, ram_bytes)
         for address, content in segments:
             uc.mem_write(address, bytes(content))
@@ -123,7 +125,7 @@ class Reference:
     def _load(self, steps: np.ndarray) -> None:
         """Turn a piece into lists, decode each distinct word once, and find the records that need more than Unicorn."""
         raws, inverse = np.unique(steps["raw"], return_inverse=True)
-        words = [decode(int(raw)) for raw in raws]
+        words = [decode_all(int(raw)) for raw in raws]
         rd = np.array([d.rd if d else 0 for d in words], dtype=np.uint8)[inverse]
         special = [d is None or d.kind in _SPECIAL_KINDS or d.base in _SPECIAL_BASES for d in words]
         retire, trap = steps["retire"], steps["trap"]
@@ -240,6 +242,11 @@ class Reference:
         after = self._pc[n] + d.bytes & _WORD
         if d.kind in ("csr", "csri"):
             self._csr(n, d)
+        elif d.kind == "custom":
+            self._check_overdue(n)
+            self._reservation = None
+            after = self._contexts.execute(d, self._pc[n])
+            self._interrupts.note(self._base + n)
         elif d.name == "mret":
             self._check_overdue(n)
             self._reservation = None
@@ -260,8 +267,11 @@ class Reference:
     def _check_record(self, n: int) -> None:
         """Checks that are not worth making for each record: level, memory word, destination, place."""
         step = self._steps[n]
-        if step["level"] != self.csr.level:
-            self._fail(n, "level", str(self.csr.level), str(step["level"]))
+        running = self._contexts.running
+        who = (self.csr.level, self._contexts.number, running.encrypted)
+        shown = (step["level"], step["context"], step["encrypted"])
+        if shown != who:
+            self._fail(n, "level, context, encrypted mode", "{}, {}, {}".format(*who), "{}, {}, {}".format(*shown))
         if self._trap[n]:
             return
         pc, raw = self._pc[n], self._raw[n]
@@ -271,9 +281,9 @@ class Reference:
         if word != raw:
             self._fail(n, "instruction word", f"{word:#010x}", f"{raw:#010x}")
         self._seen.add((pc, raw))
-        shown = int(step["rd"]) if step["rd_write"] else 0
-        if shown != self._rd[n]:
-            self._fail(n, "destination register", f"x{self._rd[n]}", f"x{shown}")
+        written = int(step["rd"]) if step["rd_write"] else 0
+        if written != self._rd[n]:
+            self._fail(n, "destination register", f"x{self._rd[n]}", f"x{written}")
 
     def _store_conditional(self, n: int, d: Decoded) -> None:
         address, held = self._register(d.rs1), self._reservation
@@ -327,16 +337,21 @@ class Reference:
             if problem or tval:
                 self._fail(n, "trap", problem or "mtval 0", f"interrupt {cause & 31} (mtval {tval:#010x})")
             self._interrupts.taken()
-            target = self.csr.enter_trap(cause & 31, True, pc, 0)
+            target = self._enter_trap(cause & 31, True, pc, 0)
         else:
             self._check_overdue(n)
             expected = self._exceptions.at(pc)
-            if expected is None or expected.cause.value != cause or tval not in expected.tval:
+            hidden = self._contexts.running.sealed
+            if expected is None or expected.cause.value != cause or tval not in ((0,) if hidden else expected.tval):
                 found = Cause(cause).name if cause in {c.value for c in Cause} else str(cause)
                 self._fail(n, "trap", _describe(expected), f"{found} (mtval {tval:#010x})")
-            target = self.csr.enter_trap(cause, False, pc, tval)
+            target = self._enter_trap(cause, False, pc, tval)
         self._interrupts.note(self._base + n)
         return target
+
+    def _enter_trap(self, cause: int, interrupt: bool, pc: int, tval: int) -> int:
+        target = self._contexts.trap(cause, interrupt, pc, tval)
+        return self.csr.enter_trap(cause, interrupt, pc, tval) if target is None else target
 
     def _check_overdue(self, n: int) -> None:
         problem = self._interrupts.overdue(self._base + n)

@@ -1,0 +1,130 @@
+"""Contexts and execution modes as software sees them: the custom instructions of the reference.
+
+Each context has its registers, program counter, level, mode, back links and a stack pointer for either side. Encryption
+is invisible here, which is the point: the reference's memory holds plaintext, and an encrypted program must compute on
+the system what it computes here. Faults of the region, mode and context rules are not modelled; a program that meets
+one is not for lockstep.
+
+Source: the project's reference of custom-0 and of contexts (``docs/reference``).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+from hakone.isa.csr import Csr
+from hakone.isa.encoding import CUSTOM_INSTRUCTIONS
+
+from .csr_model import MACHINE, MIE, USER, CsrModel
+from .decode import Decoded, decode
+
+_SP = 2
+_DEFAULT_CALL_MASK = 1 << 1 | 0xFF << 10  # ra and a0 to a7
+
+
+@lru_cache(maxsize=1 << 16)
+def decode_all(raw: int) -> Decoded | None:
+    """As ``decode``, and the custom instructions, whose kind is ``custom``."""
+    for custom in CUSTOM_INSTRUCTIONS:
+        if raw & custom.mask == custom.match:
+            fields = ((7, custom.rd), (15, custom.rs1), (20, custom.rs2))
+            rd, rs1, rs2 = (raw >> at & 31 if used else 0 for at, used in fields)
+            return Decoded(custom.name, custom.name, 4, raw, "custom", rd, rs1, rs2, 0)
+    return decode(raw)
+
+
+@dataclass
+class Context:
+    """What belongs to a context. ``registers[0]`` is its program counter; stack pointers are those of the side that
+    rests."""
+
+    registers: list[int] = field(default_factory=lambda: [0] * 32)
+    level: int = USER
+    encrypted: bool = False
+    sealed: bool = False
+    links: list[int] = field(default_factory=list)
+    plain_sp: int = 0
+    encrypted_sp: int = 0
+
+
+class ContextModel:
+    """All contexts. ``read`` and ``write`` reach the registers of the one that runs; its number is ``number``."""
+
+    def __init__(self, csr: CsrModel, read: Callable[[int], int], write: Callable[[int, int], None]) -> None:
+        self._csr = csr
+        self._read = read
+        self._write = write
+        self._contexts = {n: Context() for n in range(15)}
+        self._contexts[0].level = MACHINE
+        self.number = 0
+
+    @property
+    def running(self) -> Context:
+        """The context that runs."""
+        return self._contexts[self.number]
+
+    def execute(self, d: Decoded, pc: int) -> int:
+        """One custom instruction at ``pc``; returns the next address."""
+        after = pc + 4 & 0xFFFF_FFFF
+        match d.name:
+            case "ctxput":
+                place = self._read(d.rs1)
+                self._contexts[place & 15].registers[place >> 8 & 31] = self._read(d.rs2)
+            case "ctxrun":
+                return self._switch(self._read(d.rs1) & 15)
+            case "cryptomode":
+                return self._enter(self._read(d.rs1) if d.rs1 else after)
+            case "retmode":
+                return self._leave_mode(d, after)
+        return after
+
+    def trap(self, cause: int, interrupt: bool, pc: int, tval: int) -> int | None:
+        """A trap out of a context that is not the trap context 0: the handler's address; None for an ordinary trap."""
+        if self.number == 0:
+            return None
+        context = self.running
+        call = context.sealed and not interrupt and cause == self._csr.environment_call().value
+        context.registers[0] = pc + (4 if call else 0)
+        context.level = self._csr.level
+        self._csr.stored[Csr.MCAUSE] = interrupt << 31 | cause
+        self._csr.stored[Csr.MTVAL] = tval
+        self._csr.mstatus &= ~MIE
+        self._contexts[0].level = MACHINE
+        self._exchange(0)
+        return self._csr.stored[Csr.HXTVEC]
+
+    def _switch(self, number: int) -> int:
+        self._exchange(number)
+        return self.running.registers[0]
+
+    def _exchange(self, number: int) -> None:
+        """Another context's registers and level become current."""
+        self.running.registers[1:] = [self._read(n) for n in range(1, 32)]
+        self.number = number
+        for n in range(1, 32):
+            self._write(n, self.running.registers[n])
+        self._csr.level = self.running.level
+
+    def _enter(self, target: int) -> int:
+        context = self.running
+        context.encrypted = context.sealed = True
+        if context.links and context.links[-1] == target:
+            context.links.pop()
+        context.plain_sp = self._read(_SP)
+        self._write(_SP, context.encrypted_sp)
+        return target
+
+    def _leave_mode(self, d: Decoded, after: int) -> int:
+        context = self.running
+        target = self._read(d.rs1) if d.rs1 else after
+        mask = self._read(d.rs2) if d.rs2 else _DEFAULT_CALL_MASK
+        context.encrypted = False
+        context.encrypted_sp = self._read(_SP)
+        for n in range(1, 32):
+            if not mask >> n & 1:
+                self._write(n, 0)
+        self._write(_SP, context.plain_sp)
+        if d.rd:
+            context.links.append(after)
+            self._write(d.rd, after)
+        return target
