@@ -11,7 +11,6 @@ namespace hakone {
 
 namespace {
 
-constexpr uint32_t WFI = 0x10500073;
 constexpr unsigned TRAP_REPEATS = 3;
 constexpr uint64_t POLL_CYCLES = 8192;  // how often the host's input is asked for
 constexpr uint32_t INTERRUPT = 1u << 5;
@@ -94,8 +93,8 @@ void Harness::alarm() {
     if (cycle_ >= progress_cycle_ + options_.hang_cycles) {
         std::string detail = "no instruction retired for " + std::to_string(options_.hang_cycles) + " cycles; ";
         if (!retired_any_) detail += "none was retired since reset";
-        else if (last_raw_ == WFI) detail += "wfi at pc " + hex(last_pc_) + " waits and no enabled interrupt can end it";
         else detail += "last retired: pc " + hex(last_pc_) + ", instruction " + hex(last_raw_);
+        detail += "; either wfi without an enabled interrupt, or an answer that does not come";
         end(HANG, "hang", detail);
     } else if (cycle_ >= options_.max_cycles) {
         end(CYCLE_LIMIT, "cycle limit", "the program did not end within " + std::to_string(options_.max_cycles) + " cycles");

@@ -122,10 +122,9 @@ void run() {
     const bool timed = !h.options().wave.empty();
     h.clear_attention();
     while (!h.attention() && !interrupted) {
-        const uint64_t at = timed ? now() : 0;
         sample();
         h.step(out, in);
-        rise(at, period);
+        rise(timed ? now() : 0, period);
     }
     if (interrupted) h.end(130, "interrupted", "stopped from the keyboard");
 }
