@@ -1,8 +1,9 @@
 """What the fetch unit refuses, and that a refused fetch never reaches the miss unit."""
 
 import pytest
+from amaranth import ResetInserter, Signal
 from amaranth_bench import run, seeded
-from fetch_bench import PLAIN, RAM_BYTES, Core, Guarded, Region, World
+from fetch_bench import PLAIN, RAM_BYTES, Core, Guarded, Region, World, transfer
 
 from hakone.isa.cause import Cause, Sub
 from hakone.isa.formats import Algorithm, RegionFlag
@@ -159,14 +160,16 @@ def test_error_of_a_line_no_longer_wanted_faults_nobody():
     top = Guarded(world)
 
     async def bench(ctx):
-        core = Core(ctx, top.fetch, world, seeded(), max_delay=12)
-        for wait in range(3, 24):
+        core = Core(ctx, top.fetch, world, seeded(), max_delay=0, gap_chance=0.0)
+        for wait in range(1, 20):
             await core.cycle(redirect=(address(3), PLAIN))
             for _ in range(wait):
                 await core.cycle(ready=False)
             got = await first(core, address(5), PLAIN)
-            assert got["fault"] is None
+            assert got["fault"] is None, f"{wait} cycles after the redirect"
             await core.cycle(flush=True)
+            for _ in range(10):
+                await core.cycle()
 
     run(top, bench)
 
@@ -206,3 +209,36 @@ def test_nothing_is_fetched_before_the_first_redirect_or_after_flush():
         assert len(core.miss_unit.requests) == asked + 1, "the line was still held after the flush"
 
     run(top, bench)
+
+
+def test_reset_forgets_lines_and_predictions():
+    """Everything that was held or learned is gone, and nothing is fetched before the core asks."""
+    world = World(seed=9)
+    world.place(RAM_BASE, b"\x01\x00" * 32)
+    top, reset = Guarded(world, predictor_entries=64), Signal()
+
+    async def bench(ctx):
+        core = Core(ctx, top.fetch, world, seeded(), max_delay=0, gap_chance=0.0)
+        jump = transfer(RAM_BASE + 4, RAM_BASE, compressed=True)
+        for after_reset in (False, True):
+            asked, taken = len(core.miss_unit.requests), 0
+            await core.cycle(redirect=(RAM_BASE, PLAIN))
+            for _ in range(60):
+                got = await core.cycle()
+                taken += bool(got) and got["taken"]
+            assert (len(core.miss_unit.requests) > asked) == after_reset or not asked
+            assert not taken
+            await core.cycle(update=jump)
+            await core.cycle(redirect=(RAM_BASE, PLAIN))
+            for _ in range(20):
+                got = await core.cycle()
+                taken += bool(got) and got["taken"]
+            assert taken
+            core.ended = True
+            ctx.set(reset, 1)
+            await ctx.tick()
+            ctx.set(reset, 0)
+            for _ in range(4):
+                assert await core.cycle() is None
+
+    run(ResetInserter(reset)(top), bench)
