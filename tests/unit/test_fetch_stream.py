@@ -40,6 +40,8 @@ def test_stream_follows_predicted_path_under_random_stimulus(ways, lines, seed):
     def somewhere():
         if rng.random() < 0.2:
             return (LINE + 16) * 64 - rng.choice([4, 2])
+        if rng.random() < 0.1:
+            return 64 * rng.choice(sorted(world.error_lines)) + 2 * rng.randrange(-2, 32)
         base = rng.choice([RAM_BASE, RAM_BASE + 8 * 64, RAM_BASE + 8 * 64, RAM_BASE + 0x4000, MASK_ROM.base])
         return base + 2 * rng.randrange(32 * lines)
 
