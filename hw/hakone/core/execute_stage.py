@@ -22,8 +22,7 @@ class ExecuteStage(wiring.Component):
     """From ``slot`` to ``following`` in the same cycle.
 
     - ``late_result``: the write stage's result, for operands marked late.
-    - ``moves``: the instruction moves on at the end of this cycle and is not dropped (a late signal: it only enables
-      registers).
+    - ``moves``: the instruction moves on at the end of this cycle (a late signal: it only enables registers).
     - ``interrupt``, ``interrupt_code``: an interrupt to attach. It takes the place of the instruction, which then
       does nothing.
     - ``request``, ``asks``: the memory operation and whether there is one to issue.
@@ -72,7 +71,8 @@ class ExecuteStage(wiring.Component):
             branch.next_pc.eq(slot.next_pc),
             branch.predicted_taken.eq(slot.predicted_taken),
             branch.predicted_target.eq(slot.predicted_target),
-            self.asks.eq(slot.valid & control.memory & ~out.trap.valid),
+            # Of all traps found here, only an interrupt can hit a memory instruction.
+            self.asks.eq(slot.valid & control.memory & ~slot.trap.valid & ~self.interrupt),
             self.request.op.eq(control.memory_op),
             self.request.addr.eq(alu.sum),
             self.request.size_log2.eq(control.funct3[:2]),
@@ -125,8 +125,8 @@ class ExecuteStage(wiring.Component):
         control = self.slot.control
         m.submodules.multiplier = multiplier = Multiplier()
         m.submodules.divider = divider = Divider()
-        starts = Signal()
-        m.d.comb += starts.eq(self.moves & self.slot.valid & ~self.following.trap.valid)
+        # A unit may start for an instruction that traps or is dropped: nobody asks for that result.
+        starts = self.moves & self.slot.valid
         for unit in (multiplier, divider):
             m.d.comb += [unit.funct3.eq(control.funct3), unit.a.eq(self.operand), unit.b.eq(rs2)]
         m.d.comb += [

@@ -152,7 +152,7 @@ class Pipeline(wiring.Component):
         m.d.comb += [
             execute.slot.eq(self.execute_slot),
             execute.late_result.eq(self.write_slot.result),
-            execute.moves.eq(self._advance & ~commit.redirect),
+            execute.moves.eq(self._advance),
             execute.interrupt.eq(commit.interrupt),
             execute.interrupt_code.eq(commit.interrupt_code),
             execute.context.eq(commit.state.context),
