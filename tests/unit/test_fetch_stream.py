@@ -38,8 +38,6 @@ def test_stream_follows_predicted_path_under_random_stimulus(ways, lines, seed):
     seen = Counter()
 
     def somewhere():
-        if rng.random() < 0.2:
-            return (LINE + 16) * 64 - rng.choice([4, 2])
         if rng.random() < 0.1:
             return 64 * rng.choice(sorted(world.error_lines)) + 2 * rng.randrange(-2, 32)
         base = rng.choice([RAM_BASE, RAM_BASE + 8 * 64, RAM_BASE + 8 * 64, RAM_BASE + 0x4000, MASK_ROM.base])
@@ -64,6 +62,8 @@ def test_stream_follows_predicted_path_under_random_stimulus(ways, lines, seed):
                 pressure = rng.choice([0.0, 0.0, 0.3, 0.8])
             if rng.random() < (0.3 if core.next_pc is None else 0.02):
                 inputs["redirect"] = (somewhere(), rng.choice([PLAIN, ENCRYPTED, ENCRYPTED, {**PLAIN, "context": 1}]))
+                if rng.random() < 0.15:
+                    inputs["redirect"] = ((LINE + 16) * 64 - rng.choice([4, 2]), ENCRYPTED)
             elif rng.random() < 0.0002 * lines:
                 inputs["flush"] = True
                 world.seed += 1  # other code everywhere, to be seen from now on
