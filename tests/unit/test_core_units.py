@@ -7,9 +7,10 @@ from amaranth_bench import run, run_comb, seeded
 
 from hakone.core.alu import Alu
 from hakone.core.branch import BranchUnit
+from hakone.core.control import AluOp, System, Transfer
 from hakone.core.counters import Counter
 from hakone.core.csr_rights import CsrRights
-from hakone.core.decode import AluOp, Decoder, System, Transfer
+from hakone.core.decode import Decoder
 from hakone.core.divide import Divider
 from hakone.core.multiply import Multiplier
 from hakone.core.register_file import WrittenMask

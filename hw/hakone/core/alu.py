@@ -7,7 +7,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from .decode import AluOp
+from .control import AluOp
 
 
 class Alu(wiring.Component):

@@ -7,7 +7,7 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from .decode import Transfer
+from .control import Transfer
 
 
 class BranchUnit(wiring.Component):

@@ -12,8 +12,8 @@ from ..bus.core_ports import ExecState
 from ..isa.cause import Cause
 from ..isa.platform import RESET_PC
 from .context import ContextUnit
+from .control import LEVEL_M, System
 from .csr import CsrFile, TrapRecord
-from .decode import LEVEL_M, System
 from .mode import DEFAULT_CALL_MASK, ModeState, ModeUnit
 from .slots import MemorySlot
 from .trap import TrapUnit

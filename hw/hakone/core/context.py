@@ -9,7 +9,7 @@ from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..isa.cause import Sub
-from .decode import LEVEL_M
+from .control import LEVEL_M
 from .mode import ModeState
 from .register_file import CONTEXT_BITS, CONTEXTS
 

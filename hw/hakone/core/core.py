@@ -13,7 +13,7 @@ from ..bus.probe import RetireRecord
 from ..isa.cause import Cause
 from ..isa.events import Event
 from .commit import Commit
-from .decode import System, Transfer
+from .control import System, Transfer
 from .pipeline import Pipeline
 
 #: Events that the core drives, as members ``event_<name>``.

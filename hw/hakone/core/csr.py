@@ -11,8 +11,8 @@ from amaranth.lib.wiring import In, Out
 from .. import isa
 from ..isa.cause import Cause, Interrupt, Sub
 from ..isa.csr import MISA_VALUE, Csr
+from .control import LEVEL_M
 from .counters import Counter
-from .decode import LEVEL_M
 
 _INTERRUPTS = (Interrupt.EXTERNAL, Interrupt.SOFTWARE, Interrupt.TIMER)  # highest priority first
 

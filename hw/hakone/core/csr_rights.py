@@ -9,7 +9,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from ..isa.csr import HPM_RANGES, ZERO_RANGES, Csr
-from .decode import LEVEL_M
+from .control import LEVEL_M
 
 #: Registers whose new value changes what follows at once: younger instructions are fetched again after a write.
 FLUSHING = (Csr.MSTATUS, Csr.MIE, Csr.HXCTL, Csr.HXTCTX)

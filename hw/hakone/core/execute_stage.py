@@ -12,7 +12,7 @@ from ..isa.cause import Cause
 from .alu import Alu
 from .branch import BranchUnit
 from .context import ContextCheck
-from .decode import LateSource, ResultSource, System
+from .control import LateSource, ResultSource, System
 from .divide import Divider
 from .multiply import Multiplier
 from .slots import ExecuteSlot, MemorySlot

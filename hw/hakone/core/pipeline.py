@@ -14,7 +14,7 @@ from amaranth.lib.wiring import In, Out
 
 from ..bus.core_ports import FetchedInstruction, LoadStorePort
 from .commit import CommitPort
-from .decode import LateSource, System
+from .control import LateSource, System
 from .execute_stage import ExecuteStage
 from .read_stage import ReadStage
 from .register_file import STACK_POINTER, RegisterFile, WrittenMask

@@ -11,8 +11,9 @@ from amaranth.lib.wiring import In, Out
 from ..bus.core_ports import FetchedInstruction
 from ..isa.cause import Cause, Sub
 from ..lib.fields import Fields
+from .control import Control, LateSource, System
 from .csr_rights import CsrRights
-from .decode import Control, Decoder, LateSource, System
+from .decode import Decoder
 from .mode import LINKS, ModeState
 from .slots import Bypass, ExecuteSlot
 from .trap import TrapRequest

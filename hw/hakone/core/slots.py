@@ -3,7 +3,7 @@
 from amaranth.lib import data
 
 from ..isa.cause import Cause
-from .decode import Control
+from .control import Control
 from .trap import TrapRequest
 
 
