@@ -25,6 +25,7 @@ from .random_traps import (
     csr_block,
     end_of_ram_block,
     exception_block,
+    held_block,
     interrupt_block,
     user_block,
     wait_block,
@@ -34,7 +35,7 @@ _WEIGHTS: tuple[tuple[Callable[[Generator], None], int], ...] = (
     (alu_block, 6), (multiply_block, 5), (memory_block, 8), (stack_block, 3), (stride_block, 2), (atomic_block, 4),
     (device_block, 2), (branch_block, 6), (loop_block, 5), (call_block, 5), (jump_block, 3), (short_call_block, 1),
     (self_modifying_block, 2), (csr_block, 4), (exception_block, 6), (end_of_ram_block, 1), (user_block, 3),
-    (interrupt_block, 3), (wait_block, 1), (pair_block, 8),
+    (interrupt_block, 3), (wait_block, 1), (held_block, 1), (pair_block, 8),
 )  # fmt: skip
 BLOCKS = [block for block, weight in _WEIGHTS for _ in range(weight)]
 """Every block, as often as its weight."""

@@ -202,13 +202,13 @@ def user_block(g: Generator) -> None:
     a.op("csrrsi", 0, 8, imm=Csr.MSTATUS)
 
 
-def interrupt_block(g: Generator) -> None:
-    """Raise a software, timer or external interrupt and run on."""
+def _raise_interrupt(g: Generator, kind: int) -> None:
+    """Make a software (0), timer (1) or external (2) interrupt pending, or about to be."""
     a, rng = g.a, g.rng
     base, value = g.rd(), g.rd()
     while value == base:
         value = g.rd()
-    match rng.randrange(3):
+    match kind:
         case 0:
             a.li(base, CLINT.base)
             a.li(value, 1)
@@ -223,8 +223,25 @@ def interrupt_block(g: Generator) -> None:
             a.li(base, UART.base)
             a.li(value, 2)
             a.op("sb", rs1=base, rs2=value, imm=1)
-    for _ in range(rng.randint(0, 3)):
+
+
+def interrupt_block(g: Generator) -> None:
+    """Raise a software, timer or external interrupt and run on."""
+    _raise_interrupt(g, g.rng.randrange(3))
+    for _ in range(g.rng.randint(0, 3)):
         short_block(g)
+
+
+def held_block(g: Generator) -> None:
+    """Hold interrupts back while two or three become pending, so that their priority decides."""
+    if g.user:
+        return
+    g.a.op("csrrci", 0, 8, imm=Csr.MSTATUS)
+    for kind in g.rng.sample(range(3), g.rng.randint(2, 3)):
+        _raise_interrupt(g, kind)
+    for _ in range(g.rng.randint(1, 4)):
+        short_block(g)
+    g.a.op("csrrsi", 0, 8, imm=Csr.MSTATUS)
 
 
 def wait_block(g: Generator) -> None:

@@ -188,6 +188,21 @@ def test_interrupt_that_must_not_come_is_refused(script, bits, interrupts, pendi
         script.run()
 
 
+def test_timer_interrupt_before_a_pending_software_interrupt_is_refused(script):
+    """Both were held back by mstatus; the one of higher priority must come first."""
+    enable(script, 0x88, interrupts=False)
+    load_constant(script, 8, CLINT.base + 0x4000)
+    script.op("sw", 0, 8, 0, imm=4)
+    script.op("sw", 0, 8, 0)
+    raise_software(script)
+    for _ in range(10):
+        script.op("addi")
+    script.op("csrrsi", 0, 8, imm=Csr.MSTATUS)
+    script.trap(32 + Interrupt.TIMER.value, cycle=1000)
+    with pytest.raises(MismatchError, match="software interrupt, which has priority"):
+        script.run()
+
+
 def test_software_interrupt_that_stays_away_is_refused(script):
     """A hundred instructions with an enabled interrupt pending."""
     enable(script, 0x8)

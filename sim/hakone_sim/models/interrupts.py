@@ -8,6 +8,7 @@ Source: RISC-V Privileged Architecture (20240411), 3.1.9; the layout of the time
 """
 
 from hakone.isa.cause import Interrupt
+from hakone.isa.csr import Csr
 from hakone.isa.platform import CLINT, TIMEBASE_HZ
 
 from .csr_model import CsrModel
@@ -26,8 +27,10 @@ class InterruptModel:
         self._clock_hz = clock_hz
         self.software = 0
         self._compare = (1 << 64) - 1
+        self._replaced: list[tuple[int, int]] = []  # earlier values of mtimecmp, and when they were replaced
         self._time_written = False
-        self._since: int | None = None
+        self._since: int | None = None  # the instruction from which a software interrupt could have been taken
+        self._armed: int | None = None  # and from which it is pending and enabled in mie, whatever mstatus says
 
     def store(self, address: int, size: int, value: int, number: int) -> None:
         """A store to the timer block by instruction ``number``."""
@@ -36,6 +39,7 @@ class InterruptModel:
             self.note(number)
         elif size == 4 and address in (CLINT.base + 0x4000, CLINT.base + 0x4004):
             shift = 8 * (address & 4)
+            self._replaced.append((number, self._compare))
             self._compare = self._compare & ~(0xFFFF_FFFF << shift) | value << shift
         elif address >= CLINT.base + 0xBFF8:
             self._time_written = True
@@ -43,8 +47,9 @@ class InterruptModel:
     def note(self, number: int) -> None:
         """To be called after every change of enables or sources: remember since when a software interrupt could be
         taken."""
-        pending = self.software and self._csr.interrupts_enabled >> Interrupt.SOFTWARE.value & 1
-        if not pending:
+        armed = self.software and self._csr.stored[Csr.MIE] >> Interrupt.SOFTWARE.value & 1
+        self._armed = (number if self._armed is None else self._armed) if armed else None
+        if not armed or not self._csr.interrupts_enabled:
             self._since = None
         elif self._since is None:
             self._since = number
@@ -66,10 +71,13 @@ class InterruptModel:
             return "no interrupt (msip is 0)"
         if kind is not Interrupt.TIMER:
             return None
-        if self._since is not None and number - self._since > SETTLED:
+        if self._armed is not None and number - self._armed > SETTLED:
             return "the software interrupt, which has priority"
         ticks = None if cycle is None else cycle * TIMEBASE_HZ // self._clock_hz + 2
-        if ticks is not None and not self._time_written and self._compare > ticks:
+        # A value that was replaced just now may have come true before: such a late interrupt is allowed (3.2.1).
+        self._replaced = [(when, value) for when, value in self._replaced if number - when <= SETTLED]
+        first = min(self._compare, *(value for _, value in self._replaced), 1 << 64)
+        if ticks is not None and not self._time_written and first > ticks:
             return f"no interrupt (mtimecmp {self._compare}, mtime at most {ticks})"
         return None
 
