@@ -47,6 +47,8 @@ class CommitPort(wiring.Signature):
                 "trap_context": Out(4),
                 "exists": Out(16),
                 "sealed": Out(16),
+                "clean_start": Out(1),
+                "clean_busy": In(1),
                 "check_context": In(4),
                 "pc_known": Out(1),
                 "pc_written": In(1),
@@ -74,8 +76,9 @@ class Commit(wiring.Component):
     come before ``completes`` when a load or a division had been predicted taken by mistake.
 
     - ``sleeps``: a ``wfi`` that an interrupt can end is waiting. ``wait``: the instruction is not done yet. ``wfi``
-      waits for an enabled pending interrupt, ``fence.i`` for the invalidation of the instruction cache, which an
-      interrupt does not cut short (64 sets or fewer, a cycle or two each).
+      waits for an enabled pending interrupt, ``fence.i`` for the invalidation of the instruction cache and for every
+      dirty line of the data cache to reach memory (``clean_start``, ``clean_busy`` as in ``LoadStorePort``), which an
+      interrupt does not cut short: 64 sets or fewer, a cycle or two each, and the time of the lines.
     - ``start``: the core is idle from reset until it is high; then fetching begins at the reset address. ``hold``: no
       instruction may be accepted (idle, halted, or the first cycle after a switch).
     - ``halted``: the core failed closed and stays so until reset.
@@ -143,7 +146,8 @@ class Commit(wiring.Component):
             fence.eq(alive & (slot.control.system == System.FENCE_I)),
             wfi.eq(alive & (slot.control.system == System.WFI)),
             self.flush_start.eq(fence & ~flushing),
-            fence_waits.eq(fence & (~flushing | self.flush_busy)),
+            self.stage.clean_start.eq(fence & ~flushing),
+            fence_waits.eq(fence & (~flushing | self.flush_busy | self.stage.clean_busy)),
             self.stage.wait.eq(fence_waits | (wfi & ~self._csr.wake)),
             self.sleeps.eq(wfi & self._csr.wakeable),
         ]

@@ -83,6 +83,8 @@ class Pipeline(wiring.Component):
             memory.state.eq(commit.state),
             memory.state.level.eq(commit.memory_level),
             memory.end_reservation.eq(commit.end_reservation),
+            memory.clean_start.eq(commit.clean_start),
+            commit.clean_busy.eq(memory.clean_busy),
         ]
         with m.If(self._advance):
             m.d.sync += slot.eq(self._execute.following)
