@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from .coverage import Coverage
 from .lockstep import LockstepError, run_random
@@ -66,7 +67,7 @@ def run_campaign(name: str, count: int | None = None, seed: int = 1) -> bool:
     goal = count or campaign.count
     version = commit()
     state_path = STATES / f"{name}-{seed}-{version}.json"
-    state = {"done": 0, "next": seed, "seconds": 0.0, "notes": {}}
+    state: dict[str, Any] = {"done": 0, "next": seed, "seconds": 0.0, "notes": {}}
     if state_path.exists():
         state = json.loads(state_path.read_text())
         print(f"{name}: going on at seed {state['next']} with {state['done']} {campaign.unit} done")

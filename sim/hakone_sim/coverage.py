@@ -144,7 +144,7 @@ def _own_tags(d: Decoded, following: Decoded | None) -> int:
 def _event_tags(d: Decoded, here: int) -> int:
     """Kinds that need an event of the cycles in which the instruction was in the memory stage."""
     if d.kind in ("b", "j") or d.base == "jalr":
-        wanted = ((Event.MISPREDICT, "mispredict"),)
+        wanted: tuple[tuple[int, str], ...] = ((Event.MISPREDICT, "mispredict"),)
     elif d.kind in ("load", "s", "amo"):
         wanted = ((Event.DCACHE_MISS, "data_miss"), (Event.MISALIGNED, "split"), (Event.UNCACHED, "device"))
     elif d.kind in ("csr", "csri"):

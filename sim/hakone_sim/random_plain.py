@@ -217,6 +217,7 @@ def device_block(g: Generator) -> None:
 
 
 def short_block(g: Generator) -> None:
+    """A block of ordinary code that needs nothing but registers."""
     g.rng.choice((alu_block, alu_block, memory_block, multiply_block))(g)
 
 

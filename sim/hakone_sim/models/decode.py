@@ -299,7 +299,7 @@ def fuzz_words(seed: int, count: int) -> list[tuple[int, bool]]:
     16-bit forms are zero-extended. Deterministic for a seed.
     """
     rng = random.Random(seed)
-    words = []
+    words: list[tuple[int, bool]] = []
     while len(words) < count:
         form = rng.choice(FORMS)
         legal = form.match | rng.getrandbits(32) & ~form.mask
