@@ -9,6 +9,9 @@ Decryption shares the logic of MixColumns: the inverse matrix is MixColumns time
 and the RAM holds five and four times the inverse S-box instead of the S-box, which needs no more RAM.
 """
 
+from functools import reduce
+from operator import xor
+
 from amaranth import Cat, Const, Module, Mux, Signal
 from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
@@ -20,6 +23,9 @@ ROM_PORTS = 8  # read ports of one memory; Yosys 0.70 runs out of memory when it
 KEY_BITS = 128
 ROUNDS_SHORT = 10  #: rounds of AES-128
 ROUNDS_LONG = 14  #: rounds of AES-256
+#: What an expression is replaced by while nobody uses it, so that a simulator skips its work. Not 0 and not all ones:
+#: from these Verilator 5.48 makes an AND, and evaluates the expression in every cycle after all.
+UNUSED = 1
 
 
 class KeyAddress(data.Struct):
@@ -37,9 +43,13 @@ class KeyReadPort(wiring.Signature):
         super().__init__({"en": Out(1), "addr": Out(KeyAddress), "key": In(KEY_BITS)})
 
 
-def double(byte):
-    """Expression for a byte times x in the field of AES (FIPS 197, 4.2.1)."""
-    return (Cat(Const(0, 1), byte[:7]) ^ Mux(byte[7], 0x1B, 0))[:8]
+def double(*bytes_):
+    """Expression for the sum of bytes times x in the field of AES (FIPS 197, 4.2.1).
+
+    The sum is formed twice, of seven bits and of one, so that no intermediate result has two uses.
+    """
+    top = reduce(xor, (byte[7] for byte in bytes_))
+    return Cat(Const(0, 1), reduce(xor, (byte[:7] for byte in bytes_))) ^ Mux(top, Const(0x1B, 8), Const(0, 8))
 
 
 def _lookup_rom(decrypt: bool) -> list[int]:
@@ -87,7 +97,11 @@ class AesLane(wiring.Component):
         )
         self._running = Signal()  # a round that is not the last
         self._round = Signal(4)  # number of the round in this cycle
+        self._next_last = Signal()
         self._long = Signal()
+        self._settings = Signal(KeyAddress)
+        self._byte = [Signal(8, name=f"byte_{n}") for n in range(BLOCK_BYTES)]  # the next state
+        self._inverting = Signal()  # a block is being decrypted
 
     def elaborate(self, _platform) -> Module:
         """Control, and the round."""
@@ -102,33 +116,32 @@ class AesLane(wiring.Component):
 
     def _sequence(self, m: Module) -> None:
         """Idle, armed, rounds, done; the key address runs one ahead of the round."""
-        settings = Signal(KeyAddress)
-        # True in round 9 of 10 and 13 of 14: what is looked up next is for the last round.
-        self._next_last = self._round[3] & self._round[0] & (self._round[2] == self._long)
+        settings, number = self._settings, self._round
         m.d.comb += [
+            # Round 9 of 10 or 13 of 14: what is looked up next is for the last round.
+            self._next_last.eq(self._running & number[3] & number[0] & (number[2] == self._long)),
             self.idle.eq(~self._running & ~self.done & ~self.armed),
             self.keys.en.eq(self.load | self.start | self._running),
             self.keys.addr.slot.eq(Mux(self.load, self.key_slot, settings.slot)),
             self.keys.addr.inverse.eq(Mux(self.load, self.inverse, settings.inverse) if self._decrypt else 0),
-            self.keys.addr.index.eq(Mux(self.load, 0, self._round + 1)),
+            self.keys.addr.index.eq(Mux(self.load, 0, number + 1)),
         ]
         with m.If(self.release):
-            m.d.sync += self.done.eq(0)
+            m.d.sync += [self.done.eq(0), self._inverting.eq(0)]
         with m.If(self.load):
             m.d.sync += [
                 self.armed.eq(1),
-                self._round.eq(0),
+                number.eq(0),
                 self._long.eq(self.long),
                 settings.slot.eq(self.key_slot),
                 settings.inverse.eq(self.inverse),
             ]
         with m.If(self.start | self._running):
-            m.d.sync += self._round.eq(self._round + 1)
+            m.d.sync += number.eq(number + 1)
         with m.If(self.start):
-            m.d.sync += [self.armed.eq(0), self._running.eq(1)]
-        with m.If(self._running & self._next_last):
+            m.d.sync += [self.armed.eq(0), self._running.eq(1), self._inverting.eq(settings.inverse)]
+        with m.If(self._next_last):
             m.d.sync += [self._running.eq(0), self.done.eq(1)]
-        self._inverse = settings.inverse
 
     def _substitute(self, m: Module) -> tuple[list, list]:
         """Sixteen look-ups; returns their low and high bytes. The high ones are zero but in a round of decryption."""
@@ -139,11 +152,10 @@ class AesLane(wiring.Component):
             rom = memory.Memory(shape=shape, depth=len(contents), init=contents, attrs={"rom_style": "block"})
             m.submodules[f"sbox_{n}"] = rom
             roms.append(rom)
-        self._byte = [Signal(8, name=f"byte_{n}") for n in range(BLOCK_BYTES)]
         low, high = [], []
         for n in range(BLOCK_BYTES):
             port = roms[n // ROM_PORTS].read_port()
-            page = Cat(self._inverse, self._running & self._next_last) if self._decrypt else Const(0, 0)
+            page = Cat(self._settings.inverse, self._next_last) if self._decrypt else Const(0, 0)
             m.d.comb += [port.en.eq(self.start | self._running), port.addr.eq(Cat(self._byte[n], page))]
             low.append(port.data[:8])
             high.append(port.data[8:])
@@ -152,24 +164,30 @@ class AesLane(wiring.Component):
     def _round_data(self, m: Module, low: list, high: list) -> list:
         """ShiftRows and MixColumns of the bytes that were looked up, either direction; drives ``result`` on the way."""
         mixed = []
+        active = self._running | self.done
         for column in range(4):
-            v = [Signal(8, name=f"v_{column}_{row}") for row in range(4)]
-            total = Signal(8, name=f"total_{column}")
+            v = self._shift_rows(m, low, high, column, active)
+            total = v[0] ^ v[1] ^ v[2] ^ v[3]
             for row in range(4):
-                shifted = low[4 * ((column + row) % 4) + row]
-                if self._decrypt:
-                    back = low[4 * ((column - row) % 4) + row]
-                    other_row = (row + 2) % 4
-                    four_times = high[4 * ((column - other_row) % 4) + other_row]
-                    # Rows 0 and 2 move alike in both directions, and when encrypting the high bytes are zero.
-                    m.d.comb += v[row].eq(
-                        Mux(self._inverse, back ^ four_times, shifted) if row % 2 else shifted ^ four_times
-                    )
-                else:
-                    m.d.comb += v[row].eq(shifted)
                 n = 4 * column + row
                 m.d.comb += self.result[n].eq(v[row] ^ self.keys.key[8 * n : 8 * n + 8])
-            m.d.comb += total.eq(v[0] ^ v[1] ^ v[2] ^ v[3])
-            for row in range(4):
-                mixed.append(v[row] ^ total ^ double(v[row] ^ v[(row + 1) % 4]))
+                mixed.append(v[row] ^ total ^ double(v[row], v[(row + 1) % 4]))
         return mixed
+
+    def _shift_rows(self, m: Module, low: list, high: list, column: int, active) -> list:
+        """The four bytes of a column after ShiftRows. When encrypting, the high bytes are zero."""
+        shifted = [low[4 * ((column + row) % 4) + row] for row in range(4)]
+        if not self._decrypt:
+            return shifted
+        back = [low[4 * ((column - row) % 4) + row] for row in range(4)]
+        four_times = [high[4 * ((column - row - 2) % 4) + (row + 2) % 4] for row in range(4)]
+        even = Signal(16, name=f"even_{column}")  # rows 0 and 2 move alike in both directions
+        odd = [Signal(8, name=f"odd_{column}_{row}") for row in (1, 3)]
+        m.d.comb += even.eq(UNUSED)
+        with m.If(active):
+            m.d.comb += even.eq(Cat(shifted[row] ^ four_times[row] for row in (0, 2)))
+        for row, byte in zip((1, 3), odd, strict=True):
+            m.d.comb += byte.eq(shifted[row])
+            with m.If(self._inverting):
+                m.d.comb += byte.eq(back[row] ^ four_times[row])
+        return [even[:8], odd[0], even[8:], odd[1]]

@@ -7,7 +7,7 @@ from amaranth import Cat, Module, Mux, Signal
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
-from .aes_lane import double
+from .aes_lane import UNUSED, double
 from .aes_tables import SBOX
 
 WORD_BYTES = 4
@@ -17,19 +17,20 @@ _HISTORY = 8  # words of an AES-256 key
 def inverse_mix_column(column) -> list:
     """Expressions for the four bytes of InvMixColumns of one column of 32 bits (FIPS 197, 5.3.3)."""
     v = [column[8 * n : 8 * n + 8] for n in range(WORD_BYTES)]
-    far = [double(double(v[n] ^ v[n + 2])) for n in range(2)]
+    far = [double(double(v[n], v[n + 2])) for n in range(2)]
     v = [v[n] ^ far[n % 2] for n in range(WORD_BYTES)]
     total = v[0] ^ v[1] ^ v[2] ^ v[3]
-    return [v[n] ^ total ^ double(v[n] ^ v[(n + 1) % WORD_BYTES]) for n in range(WORD_BYTES)]
+    return [v[n] ^ total ^ double(v[n], v[(n + 1) % WORD_BYTES]) for n in range(WORD_BYTES)]
 
 
 class KeyExpansion(wiring.Component):
     """Words of one key schedule in order, of AES-128 or AES-256 (``long``).
 
     In a cycle with ``step``, ``word`` is the next word of the schedule: ``raw`` while ``from_key`` is high (the first
-    4 or 8 words), else the expanded one. From the next cycle on it is ``newest``, and ``newest_inverse`` is
-    InvMixColumns of it, until the next step. ``begin`` (one cycle, not together with ``step``) starts a schedule. A
-    step with ``clear`` pushes a zero; eight of them leave nothing of a key behind. Byte 0 of a word is bits 7 to 0.
+    4 or 8 words), else the expanded one. From the next cycle on it is ``newest`` until the next step, and in a cycle
+    with ``inverse``, ``newest_inverse`` is InvMixColumns of it. ``begin`` (one cycle, not together with ``step``)
+    starts a schedule. A step with ``clear`` pushes a zero; eight of them leave nothing of a key behind. Byte 0 of a
+    word is bits 7 to 0.
     """
 
     long: In(1)
@@ -38,6 +39,7 @@ class KeyExpansion(wiring.Component):
     clear: In(1)
     from_key: In(1)
     raw: In(32)
+    inverse: In(1)
     word: Out(32)
     newest: Out(32)
     newest_inverse: Out(32)
@@ -61,8 +63,10 @@ class KeyExpansion(wiring.Component):
         m.d.comb += [
             self.word.eq(Mux(self.from_key, self.raw, expanded) & ~self.clear.replicate(32)),
             self.newest.eq(words[0]),
-            self.newest_inverse.eq(Cat(inverse_mix_column(words[0]))),
+            self.newest_inverse.eq(UNUSED),
         ]
+        with m.If(self.inverse):
+            m.d.comb += self.newest_inverse.eq(Cat(inverse_mix_column(words[0])))
         with m.If(self.step):
             m.d.sync += [new.eq(old) for new, old in zip(words, (self.word, *words), strict=False)]
             m.d.sync += position.eq(position + 1)

@@ -77,9 +77,9 @@ class KeyStore(wiring.Component):
             self._word.eq(self._expansion.word),
             self.busy.eq(1),
         ]
-        with m.FSM(name="store_state"):
-            self._wipe(m)
+        with m.FSM(name="store_state", init="WIPE"):
             self._idle(m)
+            self._wipe(m)
             self._take(m)
             self._expand(m)
             self._finish(m)
@@ -190,6 +190,7 @@ class KeyStore(wiring.Component):
                 self._words.eq(1 << self._index[:2]),
                 self._address.index.eq(rounds - key_round),
                 self._address.inverse.eq(1),
+                self._expansion.inverse.eq(1),
                 self._write_data.eq(~self._tweak),
                 self._word.eq(Mux(outer, self._expansion.newest, self._expansion.newest_inverse)),
             ]

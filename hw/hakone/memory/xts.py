@@ -8,7 +8,7 @@ from amaranth import Cat, Const, Module, Mux, Signal
 from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from ..crypto.aes_lane import BLOCK_BYTES, AesLane, KeyReadPort
+from ..crypto.aes_lane import BLOCK_BYTES, UNUSED, AesLane, KeyReadPort
 from ..isa.formats import Algorithm
 
 LANES = 4  #: blocks of a line
@@ -67,7 +67,7 @@ class TweakUnit(wiring.Component):
     place: In(2)
     tweak: Out(TWEAK_BITS)
     tweak_fresh: Out(1)
-    fresh: Out(8).array(BLOCK_BYTES)
+    fresh: Out(TWEAK_BITS)
     keys: Out(KeyReadPort())
 
     def elaborate(self, _platform) -> Module:
@@ -89,12 +89,14 @@ class TweakUnit(wiring.Component):
             lane.release.eq(lane.done),
             write.en.eq(lane.done),
             write.addr.eq(place),
-            write.data.eq(Cat(lane.result)),
+            write.data.eq(self.fresh),
             read.addr.eq(self.place),
             self.tweak.eq(read.data),
+            self.fresh.eq(UNUSED),
             self.tweak_fresh.eq((lane.done | after) & (place == self.place)),
         ]
-        m.d.comb += [self.fresh[n].eq(lane.result[n]) for n in range(BLOCK_BYTES)]
+        with m.If(lane.done | after):
+            m.d.comb += self.fresh.eq(Cat(lane.result))
         m.d.comb += [lane.block[n].eq(request[8 * n : 8 * n + 8]) for n in range(BLOCK_BYTES)]
         m.d.sync += after.eq(lane.done)
         with m.If(lane.done):
@@ -178,7 +180,7 @@ class XtsLine(wiring.Component):
             self._entry_tweak.eq(self._tweak),
         ]
         with m.If(bypass):
-            m.d.comb += self._entry_tweak.eq(Cat(tweaks.fresh))
+            m.d.comb += self._entry_tweak.eq(tweaks.fresh)
         with m.If(self._active & ~self._has_tweak & tweaks.prepared.bit_select(line.place, 1)):
             m.d.sync += [self._tweak.eq(tweaks.tweak), self._has_tweak.eq(1)]
         with m.If(take):
@@ -224,19 +226,23 @@ class XtsLine(wiring.Component):
         """The line that leaves: lane by lane, half by half, the tweak multiplied on from block to block."""
         leaving, given, tweak = Signal(), Signal(3), Signal(TWEAK_BITS)
         half, take, hand = given[0], Signal(), Signal()
-        words = []
-        for n, lane in enumerate(self._lanes):
-            turn = Signal(name=f"turn_{n}")
-            word = Mux(half, Cat(lane.result[8:]), Cat(lane.result[:8]))
-            m.d.comb += [turn.eq(leaving & lane.done & (given[1:] == n)), lane.release.eq(turn & take & half)]
-            words.append(Mux(turn, word, 0))
-        whitening = Mux(self.result.valid, Mux(half, tweak[WORD_BITS:], tweak[:WORD_BITS]), 0)
+        turns = Cat(lane.done & (given[1:] == n) for n, lane in enumerate(self._lanes))
         m.d.comb += [
-            self.result.valid.eq(Cat(lane.done for lane in self._lanes).bit_select(given[1:], 1) & leaving),
-            self.result.payload.eq(words[0] ^ words[1] ^ words[2] ^ words[3] ^ whitening),
+            self.result.valid.eq(turns.any() & leaving),
+            self.result.payload.eq(UNUSED),
             take.eq(self.result.valid & self.result.ready),
             hand.eq(self._active & self._has_tweak & ~self._handed & (~leaving | (take & given.all()))),
         ]
+        word = Signal(WORD_BITS)
+        with m.Switch(given[1:]):
+            for n, lane in enumerate(self._lanes):
+                with m.Case(n):
+                    m.d.comb += [
+                        word.eq(Mux(half, Cat(lane.result[8:]), Cat(lane.result[:8]))),
+                        lane.release.eq(take & half),
+                    ]
+        with m.If(self.result.valid):
+            m.d.comb += self.result.payload.eq(word ^ Mux(half, tweak[WORD_BITS:], tweak[:WORD_BITS]))
         with m.If(take):
             m.d.sync += given.eq(given + 1)
         with m.If(take & half):
