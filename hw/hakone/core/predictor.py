@@ -68,7 +68,8 @@ class Predictor(wiring.Component):
         first = Signal(Prediction)
         for n in reversed(range(BANKS)):
             found = buffer.predictions[n]
-            with m.If(found.likely & (self.start <= n) & ((found.kind != BranchKind.RETURN) | returns.top_valid)):
+            reached = (self.start < n + 1) if n < BANKS - 1 else 1
+            with m.If(found.likely & reached & ((found.kind != BranchKind.RETURN) | returns.top_valid)):
                 m.d.comb += [self.taken.eq(1), self.end.eq(n), first.eq(found)]
         near = Signal(TARGET_BITS)
         m.d.comb += near.eq(Mux(first.varies & paths.known, paths.target, first.target))

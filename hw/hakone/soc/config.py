@@ -19,7 +19,7 @@ class SocConfig:
     dcache_bytes: int = 8192  #: data cache: 1 to 16 KiB, power of two
     cache_ways: int = 2  #: ways of each cache: 1, 2 or 4; a way is at most 4 KiB
     attribute_entries: int = 16  #: live attribute entries: 1 to 16
-    predictor_entries: int = 64  #: branch target entries: power of two, 16 to 512
+    predictor_entries: int = 128  #: branch target entries: power of two, 16 to 512
     ram_bytes: int = RAM_BYTES  #: memory behind the AXI4 port: power of two, 64 KiB to 1 GiB
     clock_hz: int = 50_000_000  #: system clock; multiple of 10 MHz
     uart_fifo_bytes: int = 16  #: depth of each UART FIFO
