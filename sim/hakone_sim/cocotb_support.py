@@ -34,6 +34,8 @@ UART_LINE, FINISHED, WATCHED_STORE = 1, 2, 3
 
 
 class _Notice(ctypes.Structure):
+    """A notice as the model hands it over."""
+
     _fields_ = (
         ("kind", ctypes.c_uint32),
         ("addr", ctypes.c_uint32),

@@ -12,6 +12,7 @@ import statistics
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.progress import track
@@ -54,7 +55,9 @@ def kernel_cycles(result: Result, name: str) -> tuple[int, str]:
 
 def run_kernel(program: Program, name: str) -> Result:
     """Run a kernel on the default preset, the snooper on when it is a sealed one."""
-    options = {"fuses": program.fuses, "plaintexts": program.plaintexts} if program.fuses else {}
+    options: dict[str, Any] = {}
+    if program.fuses:
+        options = {"fuses": program.fuses, "plaintexts": program.plaintexts}
     return simulate(PRESETS["default"], program.elf, latency=LATENCY_CYCLES, max_cycles=None, **options)
 
 

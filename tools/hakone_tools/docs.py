@@ -7,6 +7,7 @@ The pages carry no dates; a test regenerates them and compares.
 import inspect
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from hakone.isa import VERSION, cause, csr, encoding, events, formats, platform
@@ -22,7 +23,7 @@ def member_comments(owner: type) -> dict[str, str]:
     return dict(pattern.findall(inspect.getsource(owner)))
 
 
-def table(columns: tuple[str, ...], rows: list[tuple[object, ...]]) -> str:
+def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     """A Markdown table."""
     lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
     lines += ["| " + " | ".join(str(c) for c in row) + " |" for row in rows]
@@ -98,7 +99,7 @@ def formats_page() -> str:
     out += "\n### Region flags\n\n"
     out += table(
         ("bit", "name", "meaning"),
-        [(f.value.bit_length() - 1, f.name, flags.get(f.name, "")) for f in formats.RegionFlag],
+        [(f.value.bit_length() - 1, f.name, flags.get(str(f.name), "")) for f in formats.RegionFlag],
     )
     out += "\n### Status in `hxboot`\n\nFour bits for each record, record 0 lowest.\n\n"
     out += table(("code", "name", "meaning"), [(s.value, s.name, status.get(s.name, "")) for s in formats.BootStatus])

@@ -1,6 +1,6 @@
 """The C header and the linker constants of the firmware, printed from ``hakone.isa``.
 
-``firmware/include/gen/hakone.h`` serves C and assembly alike; ``firmware/include/gen/hakone.ld`` is included by the linker
+``firmware/include/gen/hakone.h`` serves C and assembly alike; ``hakone.ld`` beside it is included by the linker
 scripts. Both are kept in the repository so that firmware can be built without Python's help; ``hakone headers`` writes
 them and a test compares. No timestamp, the same bytes each time.
 """

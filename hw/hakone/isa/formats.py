@@ -5,6 +5,7 @@ All words are 32 bits, little-endian. A fuse image is ``FUSE_WORDS`` words: a he
 Unused records are all zero.
 """
 
+import builtins
 import struct
 from dataclasses import dataclass
 
@@ -91,8 +92,8 @@ class BootRecord:
     start: int
     bytes: int
     tag: int = 0
-    owner: bytes = b"\0" * 16
-    key: bytes = b""
+    owner: builtins.bytes = b"\0" * 16
+    key: builtins.bytes = b""
 
     def check(self) -> str | None:
         """What is wrong with the record by itself, in words, or None."""
@@ -115,7 +116,7 @@ class BootRecord:
             return f"owner id of {len(self.owner)} bytes: 16 are needed"
         return None
 
-    def pack(self) -> bytes:
+    def pack(self) -> builtins.bytes:
         """The record's 128 bytes. Raises ``ValueError`` when ``check`` finds something."""
         problem = self.check()
         if problem:

@@ -7,6 +7,7 @@ Sizes are bytes, counts are entries. ``SocConfig.check`` is called by every user
 import dataclasses
 import difflib
 from dataclasses import dataclass
+from typing import Any
 
 from ..isa.platform import LINE_BYTES, RAM_BYTES, TIMEBASE_HZ
 
@@ -86,6 +87,7 @@ def set_option(config: SocConfig, name: str, value: str) -> SocConfig:
             raise ValueError(f"{name} = {value}: true or false is needed")
         return dataclasses.replace(config, **{name: words[value.lower()]})
     try:
-        return dataclasses.replace(config, **{name: int(value, 0)})
+        number: Any = int(value, 0)
+        return dataclasses.replace(config, **{name: number})
     except ValueError:
         raise ValueError(f"{name} = {value}: a whole number is needed") from None
