@@ -4,110 +4,17 @@ Clock domain ``sync``. A line is one data unit of IEEE 1619-2018 (section 5): fo
 Keys are in ``crypto.key_store``; which line has which tweak and key, and the bus, are left to ``memory.line_cipher``.
 """
 
-from amaranth import Cat, Const, Module, Mux, Signal
-from amaranth.lib import data, memory, stream, wiring
+from amaranth import Cat, Module, Mux, Signal
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from ..crypto.aes_lane import BLOCK_BYTES, UNUSED, AesLane, KeyReadPort
+from ..crypto.aes_lane import UNUSED, AesLane, KeyReadPort
 from ..isa.formats import Algorithm
+from .xts_port import TWEAK_PLACES, XtsPrepare, XtsStart
+from .xts_tweak import TWEAK_BITS, TweakUnit, times_alpha
 
 LANES = 4  #: blocks of a line
-PLACES = 4  #: encrypted tweaks that can be held
-TWEAK_BITS = 128
 WORD_BITS = 64
-_REDUCTION = 0x87  # alpha^128, IEEE 1619-2018, 5.2
-
-
-class TweakRequest(data.Struct):
-    """A tweak to encrypt under the tweak key of ``key_slot``, for ``place``. Byte 0 is bits 7 to 0."""
-
-    algorithm: Algorithm
-    key_slot: 4
-    tweak: TWEAK_BITS
-    place: 2
-
-
-class LineStart(data.Struct):
-    """A line that begins: direction, data key, and the place of its tweak."""
-
-    encrypt: 1
-    algorithm: Algorithm
-    key_slot: 4
-    place: 2
-
-
-def times_alpha(tweak, power: int) -> list:
-    """The 16 bytes of ``tweak`` times alpha to a power from 0 to 8 in GF(2^128) (IEEE 1619-2018, 5.2)."""
-    shifted = Cat(Const(0, power), tweak)
-    result = [shifted[8 * n : 8 * n + 8] for n in range(BLOCK_BYTES)]
-    for n in range(power):
-        top = tweak[TWEAK_BITS - power + n]
-        for byte in range(2):
-            bits = (_REDUCTION << n) >> 8 * byte & 0xFF
-            if bits:
-                result[byte] = result[byte] ^ Mux(top, Const(bits, 8), Const(0, 8))
-    return result
-
-
-class TweakUnit(wiring.Component):
-    """Encrypts tweaks and keeps four of them.
-
-    ``prepare`` is taken when no other tweak is at work; 11 cycles later (15 for AES-256) the encrypted tweak goes to
-    its place, and in the following cycle ``prepared`` has the bit of the place set. Taking ``prepare`` clears it.
-
-    ``place`` (constant while it matters) selects what ``tweak`` shows. ``tweak_fresh`` is high in the last of the 11
-    cycles and the one after, when the new tweak belongs to ``place``: ``fresh`` then has it before it can be read
-    back.
-
-    Members: ``prepare``, ``prepared``; ``place``, ``tweak``, ``tweak_fresh``, ``fresh``; ``keys`` (tweak keys).
-    """
-
-    prepare: In(stream.Signature(TweakRequest))
-    prepared: Out(PLACES)
-    place: In(2)
-    tweak: Out(TWEAK_BITS)
-    tweak_fresh: Out(1)
-    fresh: Out(TWEAK_BITS)
-    keys: Out(KeyReadPort())
-
-    def elaborate(self, _platform) -> Module:
-        """One lane that only encrypts, a memory of four rows, a bit for each."""
-        m = Module()
-        m.submodules.lane = lane = AesLane(decrypt=False)
-        m.submodules.places = places = memory.Memory(shape=TWEAK_BITS, depth=PLACES, init=[])
-        write, read = places.write_port(), places.read_port(domain="comb")
-        wiring.connect(m, lane.keys, wiring.flipped(self.keys))
-        request, place, after = Signal(TWEAK_BITS), Signal(2), Signal()
-        taken = self.prepare.valid & self.prepare.ready
-        wanted = self.prepare.payload
-        m.d.comb += [
-            self.prepare.ready.eq(lane.idle),
-            lane.load.eq(taken),
-            lane.key_slot.eq(wanted.key_slot),
-            lane.long.eq(wanted.algorithm == Algorithm.AES256_XTS),
-            lane.start.eq(lane.armed),
-            lane.release.eq(lane.done),
-            write.en.eq(lane.done),
-            write.addr.eq(place),
-            write.data.eq(self.fresh),
-            read.addr.eq(self.place),
-            self.tweak.eq(read.data),
-            self.fresh.eq(UNUSED),
-            self.tweak_fresh.eq((lane.done | after) & (place == self.place)),
-        ]
-        with m.If(lane.done | after):
-            m.d.comb += self.fresh.eq(Cat(lane.result))
-        m.d.comb += [lane.block[n].eq(request[8 * n : 8 * n + 8]) for n in range(BLOCK_BYTES)]
-        m.d.sync += after.eq(lane.done)
-        with m.If(lane.done):
-            m.d.sync += self.prepared.bit_select(place, 1).eq(1)
-        with m.If(taken):
-            m.d.sync += [
-                request.eq(wanted.tweak),
-                place.eq(wanted.place),
-                self.prepared.bit_select(wanted.place, 1).eq(0),
-            ]
-        return m
 
 
 class XtsLine(wiring.Component):
@@ -123,10 +30,11 @@ class XtsLine(wiring.Component):
     the lane waits with it. A lane takes a block every 12 cycles (16), so this is what a line takes when many follow
     each other.
 
-    A place can be prepared again from the first result word of its line on.
+    A line that was started must get all its eight words. A place can be prepared again from the first result word of
+    its line on.
 
-    Members: ``prepare`` (stream of ``TweakRequest``), ``prepared`` (bit per place); ``start`` (stream of
-    ``LineStart``); ``data`` and ``result`` (streams of 64 bits, byte 0 in bits 7 to 0); ``data_keys`` (a
+    Members: ``prepare`` (stream of ``XtsPrepare``), ``prepared`` (bit per place); ``start`` (stream of
+    ``XtsStart``); ``data`` and ``result`` (streams of 64 bits, byte 0 in bits 7 to 0); ``data_keys`` (a
     ``KeyReadPort`` per lane) and ``tweak_keys``, to the key store. An algorithm other than AES256_XTS is taken as
     AES128_XTS.
 
@@ -136,9 +44,9 @@ class XtsLine(wiring.Component):
     5.4.
     """
 
-    prepare: In(stream.Signature(TweakRequest))
-    prepared: Out(PLACES)
-    start: In(stream.Signature(LineStart))
+    prepare: In(stream.Signature(XtsPrepare))
+    prepared: Out(TWEAK_PLACES)
+    start: In(stream.Signature(XtsStart))
     data: In(stream.Signature(WORD_BITS))
     result: Out(stream.Signature(WORD_BITS))
     data_keys: Out(KeyReadPort()).array(LANES)
@@ -168,7 +76,7 @@ class XtsLine(wiring.Component):
 
     def _enter(self, m: Module) -> None:
         """The line that enters: its settings, its tweak, its words, and when its blocks start."""
-        line, taken = Signal(LineStart), Signal(4)
+        line, taken = Signal(XtsStart), Signal(4)
         tweaks, word = self._tweaks, self.data
         bypass, take = Signal(), word.valid & word.ready
         finished = self._begun.all() & self._handed
