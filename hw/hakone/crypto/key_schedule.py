@@ -44,11 +44,15 @@ class KeyExpansion(wiring.Component):
     newest: Out(32)
     newest_inverse: Out(32)
 
+    def __init__(self):
+        super().__init__()
+        self._words = [Signal(32, name=f"word_{n}") for n in range(_HISTORY)]  # newest first
+
     def elaborate(self, _platform) -> Module:
         """Shift register of the last words, S-box RAM read with each new word, round constant."""
         m = Module()
         m.submodules.sbox = sbox = memory.Memory(shape=8, depth=256, init=list(SBOX), attrs={"rom_style": "block"})
-        words = [Signal(32, name=f"word_{n}") for n in range(_HISTORY)]  # newest first
+        words = self._words
         constant, position = Signal(8, init=1), Signal(3)
         substituted = []
         for n in range(WORD_BYTES):

@@ -22,8 +22,9 @@ class KeyStore(wiring.Component):
 
     ``install`` takes the words of a key, data key first. The first word makes the slot invalid. ``ready`` is low
     while words are expanded, two cycles each; the word with ``last`` is taken in the cycle before the slot becomes
-    valid. A word out of order, with an algorithm that is not AES-XTS, or a ``last`` at another place refuses the key:
-    the words up to ``last`` are dropped, and the slot is wiped and stays invalid.
+    valid: 186 cycles for AES-128 and 250 for AES-256 when every word is there. A word out of order, with an algorithm
+    that is not AES-XTS, or a ``last`` at another place refuses the key: the words up to ``last`` are dropped, and the
+    slot is wiped and stays invalid.
 
     ``erase`` (stream of a slot number) makes the slot invalid from the next cycle on and overwrites it with zeros in
     32 cycles. It is taken before an ``install`` of the same cycle, and not while a key is being installed. After reset,
