@@ -6,31 +6,29 @@ which ask for the same model build it once. What does not depend on the Verilog 
 an archive of its own, keyed the same way, and compiled once for all models.
 """
 
-import fcntl
-import hashlib
-import os
 import re
 import shutil
-import subprocess
 import sys
-import tempfile
-import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 from hakone.bus.probe import Probe, RetireRecord, StoreRecord
 from hakone.isa.events import Event
 
 from . import toolchain
+from .build_steps import BUILDS, ROOT, BuildError
+from .build_steps import compile_all as _compile_all
+from .build_steps import compiler as _compiler
+from .build_steps import digest as _digest
+from .build_steps import flags as _flags
+from .build_steps import once as _once
+from .build_steps import progress as _progress
+from .build_steps import run as _run
 
-ROOT = Path(__file__).resolve().parents[2]
 CPP = Path(__file__).resolve().parent / "cpp"
-BUILDS = ROOT / "build" / "sim"
 
 #: The one place where Verilator's warnings are waived for simulation: all of its lint classes, which `make verilog`
-#: checks by itself with a short list of exceptions, and unknown pragmas of no meaning here. Errors stay errors.
+#: checks by itself with a short list of exceptions. Errors stay errors.
 WAIVED = ("-Wno-fatal", "-Wno-lint", "-Wno-style")
 VERILATOR_OPTIONS = (
     *("--cc", "--prefix", "Vhakone", "--top-module", "hakone_bench", "--vpi", "-O3", "--noassert", *WAIVED),
@@ -42,14 +40,11 @@ SLOW = "-O0"
 #: Code that runs once (constructors, initial values, scopes for VPI); Verilator marks it by the file's name.
 SLOW_MARKS = ("__Slow", "__Syms", "__ConstPool")
 RUNTIME_SOURCES = ("verilated.cpp", "verilated_vpi.cpp", "verilated_threads.cpp")
+#: Served at events only; six seconds quicker to compile so.
+RUNTIME_SLOW = ("verilated_vpi.cpp",)
 RUNTIME_TRACE_SOURCES = ("verilated_vcd_c.cpp",)
 MODEL_SOURCES = ("main.cpp",)
 SIDE_FILES = ("model.vlt",)
-JOBS = min(os.cpu_count() or 1, 8)
-
-
-class BuildError(RuntimeError):
-    """A compiler or Verilator failed. The text ends with what it printed."""
 
 
 def probe_layout() -> str:
@@ -89,113 +84,8 @@ def bench(verilog: str) -> str:
     return "\n".join([*lines, f"  hakone hakone({wires});", "endmodule", ""])
 
 
-def _digest(*parts: str | bytes) -> str:
-    digest = hashlib.sha256()
-    for part in parts:
-        data = part.encode() if isinstance(part, str) else part
-        digest.update(len(data).to_bytes(8, "little") + data)
-    return digest.hexdigest()[:20]
-
-
 def _sources() -> list[Path]:
     return sorted(p for p in CPP.iterdir() if p.suffix in (".cpp", ".h", ".v", ".vlt"))
-
-
-@contextmanager
-def _progress(what: str) -> Iterator[Callable[[str], None]]:
-    """A line on the terminal once the work takes over two seconds; yields a function that changes its text."""
-    from rich.console import Console
-
-    console = Console(stderr=True)
-    start = time.monotonic()
-    if not console.is_terminal:
-        yield lambda text: None
-        if time.monotonic() - start > 2:
-            console.print(f"{what}: {time.monotonic() - start:.0f} s", highlight=False, soft_wrap=True)
-        return
-    import threading
-
-    state = {"text": "", "shown": False}
-    status = console.status(what)
-    ended = threading.Event()
-
-    def show() -> None:
-        if not ended.wait(2):
-            state["shown"] = True
-            status.start()
-            while not ended.wait(0.5):
-                status.update(f"{what} {state['text']} ({time.monotonic() - start:.0f} s)")
-
-    thread = threading.Thread(target=show, daemon=True)
-    thread.start()
-    try:
-        yield lambda text: state.update(text=text)
-    finally:
-        ended.set()
-        thread.join()
-        if state["shown"]:
-            status.stop()
-            console.print(f"{what}: {time.monotonic() - start:.0f} s", highlight=False)
-
-
-def _run(command: list[str], folder: Path, what: str) -> None:
-    done = subprocess.run(command, cwd=folder, env=toolchain.find().environment(), capture_output=True, text=True)
-    if done.returncode:
-        raise BuildError(f"{what} failed with status {done.returncode}:\n{(done.stdout + done.stderr)[-4000:]}")
-
-
-def _compile_all(jobs: list[tuple[list[str], str]], folder: Path, tell: Callable[[str], None]) -> None:
-    """Run compiler commands, as many at once as there are cores."""
-    done = 0
-    with ThreadPoolExecutor(JOBS) as pool:
-        futures = [pool.submit(_run, command, folder, what) for command, what in jobs]
-        try:
-            for future in futures:
-                future.result()
-                done += 1
-                tell(f"{done} of {len(jobs)} files")
-        except BuildError:
-            for future in futures:
-                future.cancel()
-            raise
-
-
-def _compiler(waves: bool) -> list[str]:
-    """Start of every C++ command. The definitions are those that Verilator's own makefile gives."""
-    tools = toolchain.find()
-    root = tools.verilator_root / "include"
-    return [
-        *([tools.ccache] if tools.ccache else []),
-        *(tools.compiler, "-std=c++17", "-fPIC", "-pipe", "-w", f"-I{root}", f"-I{root / 'vltstd'}", "-I."),
-        *(
-            "-DVERILATOR=1",
-            "-DVM_COVERAGE=0",
-            "-DVM_SC=0",
-            "-DVM_TIMING=0",
-            "-DVM_TRACE_FST=0",
-            "-DVM_TRACE_SAIF=0",
-            "-DVL_USER_FINISH",
-        ),
-        *(f"-DVM_TRACE={int(waves)}", f"-DVM_TRACE_VCD={int(waves)}"),
-    ]
-
-
-def _once(target: Path, what: str, make: Callable[[Path, Callable[[str], None]], None]) -> Path:
-    """``target``, a folder, made by ``make(temporary folder, tell)`` unless it exists; one process at a time."""
-    if target.exists():
-        return target
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with _progress(what) as tell, (target.parent / f"{target.name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not target.exists():
-            part = Path(tempfile.mkdtemp(prefix=f"{target.name}.part-", dir=target.parent))
-            try:
-                make(part, tell)
-                part.chmod(0o755)
-                part.rename(target)
-            finally:
-                shutil.rmtree(part, ignore_errors=True)
-    return target
 
 
 def runtime(waves: bool = False) -> Path:
@@ -203,7 +93,15 @@ def runtime(waves: bool = False) -> Path:
     tools = toolchain.find()
     layout = probe_layout()
     own = [p for p in _sources() if p.suffix in (".cpp", ".h") and p.name not in MODEL_SOURCES]
-    key = _digest(tools.versions, str(waves), FAST, layout, *(p.name.encode() + p.read_bytes() for p in own))
+    key = _digest(
+        tools.versions,
+        FAST,
+        SLOW,
+        *_flags(waves),
+        *RUNTIME_SLOW,
+        layout,
+        *(p.name.encode() + p.read_bytes() for p in own),
+    )
 
     def make(folder: Path, tell: Callable[[str], None]) -> None:
         for path in own:
@@ -212,7 +110,8 @@ def runtime(waves: bool = False) -> Path:
         include = tools.verilator_root / "include"
         sources = [include / n for n in RUNTIME_SOURCES + (RUNTIME_TRACE_SOURCES if waves else ())]
         sources += [Path(p.name) for p in own if p.suffix == ".cpp"]
-        jobs = [([*_compiler(waves), FAST, "-c", str(s), "-o", f"{s.stem}.o"], s.name) for s in sources]
+        level = {s: SLOW if s.name in RUNTIME_SLOW else FAST for s in sources}
+        jobs = [([*_compiler(waves), level[s], "-c", str(s), "-o", f"{s.stem}.o"], s.name) for s in sources]
         _compile_all(jobs, folder, tell)
         _run([tools.archiver, "rcs", "libruntime.a", *(f"{s.stem}.o" for s in sources)], folder, "ar")
         for s in sources:
@@ -246,7 +145,17 @@ def build(verilog: Path | str, waves: bool = False) -> Path:
     wrapper = bench(text)
     side = [CPP / n for n in (*SIDE_FILES, *MODEL_SOURCES)]
     options = (*VERILATOR_OPTIONS, *(("--trace-vcd", "--trace-structs") if waves else ()))
-    key = _digest(text, wrapper, tools.versions, archive.name, FAST, SLOW, *options, *(p.read_bytes() for p in side))
+    key = _digest(
+        text,
+        wrapper,
+        tools.versions,
+        archive.name,
+        FAST,
+        SLOW,
+        *_flags(waves),
+        *options,
+        *(p.read_bytes() for p in side),
+    )
 
     def make(folder: Path, tell: Callable[[str], None]) -> None:
         (folder / "hakone.v").write_text(text)
