@@ -39,7 +39,7 @@ def test_registers_of_an_encrypted_program_equal_the_reference(kernel, algorithm
     encrypted = outcome.result.encrypted_instructions
     print(f"{kernel}: {outcome.instructions} instructions, {encrypted} of them encrypted")
     assert encrypted > 10_000
-    evidence("PX-05", "every register equals the reference", f"{encrypted} encrypted instructions of {kernel} do")
+    evidence("PX-05", "every register equals the reference", "every register equals the reference")
 
 
 def test_ciphertext_is_not_what_runs(tmp_path):
