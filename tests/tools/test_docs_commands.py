@@ -106,7 +106,7 @@ def test_every_file_that_a_page_links_to_exists():
 
 
 def test_failing_block_is_found(tmp_path):
-    with pytest.raises(AssertionError, match="no such file"):
+    with pytest.raises(AssertionError, match="cannot be read"):
         run_block("hakone sim absent.elf\ntrue\n", tmp_path)
     run_block("hakone sim absent.elf || test $? = 2\n", tmp_path)
     assert without_long_verbs("make demo PICTURE=a.png\nfalse\n") == "false\n"
