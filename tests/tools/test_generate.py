@@ -1,0 +1,53 @@
+"""``hakone generate``: what it refuses, in one line and without writing anything."""
+
+import pytest
+from click.testing import CliRunner
+
+from hakone_tools.cmd_generate import command
+
+
+def run(*arguments: str):
+    """One call; ``stderr`` apart."""
+    return CliRunner().invoke(command, list(arguments))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--set", "icache_byte=4096"), ["icache_byte", "did you mean icache_bytes"]),
+        (("--set", "icache_bytes=5000"), ["icache_bytes = 5000", "power of two"]),
+        (("--set", "icache_bytes=many"), ["icache_bytes = many", "whole number"]),
+        (("--set", "cipher"), ["cipher", "key=value"]),
+        (("--set", "cipher=perhaps"), ["cipher = perhaps", "true or false"]),
+        (("--set", "cipher=false"), ["--simulation"]),
+        (("--preset", "sim_open_cipher"), ["--simulation"]),
+        (("--preset", "defualt"), ["defualt", "did you mean default"]),
+        (("--unit", "hakon"), ["hakon", "--list"]),
+        (("--config", "nowhere.toml"), ["nowhere.toml"]),
+        (("--lint",), ["--lint", "-o"]),
+        (("-o", "/proc/version/x.v"), ["/proc/version/x.v"]),
+    ],
+)
+def test_bad_input_is_one_line_and_status_2(arguments, words, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = run(*arguments)
+    assert result.exit_code == 2
+    lines = result.stderr.splitlines()
+    assert len(lines) == 1 and lines[0].startswith("hakone generate: "), result.stderr
+    assert all(word in lines[0] for word in words), lines[0]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_list_names_units_presets_and_keys():
+    result = run("--list")
+    assert result.exit_code == 0
+    assert "unit    hakone" in result.stdout and "preset  sim_open_cipher" in result.stdout
+    assert "key     icache_bytes" in result.stdout
+
+
+def test_config_file_is_checked(tmp_path):
+    file = tmp_path / "c.toml"
+    file.write_text("dcache_bytes = 4097\n")
+    assert "dcache_bytes = 4097" in run("--config", str(file)).stderr
+    file.write_text("this is not TOML")
+    assert "not TOML" in run("--config", str(file)).stderr
