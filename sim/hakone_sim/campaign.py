@@ -10,6 +10,7 @@ import argparse
 import json
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -46,7 +47,21 @@ def _lockstep(seed: int, notes: dict) -> int:
     return outcome.instructions
 
 
-CAMPAIGNS = {"lockstep": Campaign("instructions", 1_000_000, _lockstep)}
+def _lines(seed: int, _notes: dict) -> int:
+    """Lines through the line cipher to and from an independent memory, judged by an independent cipher."""
+    from . import line_bench
+
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            return line_bench.judge(Path(folder), seed)[1]["lines"]
+        except AssertionError as error:
+            raise MismatchError(str(error)) from error
+
+
+CAMPAIGNS = {
+    "lockstep": Campaign("instructions", 1_000_000, _lockstep),
+    "lines": Campaign("lines", 100_000, _lines),
+}
 
 
 def commit() -> str:

@@ -8,6 +8,8 @@ gives a beat a cycle. The same lines are moved plain and protected in one run.
   order, as programs mostly use them; ``random``: an order in which no next line can be foreseen.
 - ``evict``: from the cycle in which the first word of the line is offered to the acknowledgement; the miss unit
   announces the line's address when the miss that replaces it is found, at least 16 cycles earlier.
+
+``judge`` runs cocotb tests of the same bench before an independent memory.
 """
 
 import json
@@ -30,6 +32,7 @@ from hakone.memory.xts import XtsLine
 from . import unit_model
 
 CPP = Path(__file__).resolve().parent / "cpp_units" / "line_bench.cpp"
+TESTS = unit_model.builder.ROOT / "tests" / "unit" / "cocotb_line_cipher.py"
 LATENCIES = (2, 10, 14, 30)
 #: Suffix of the figure's name for each order of the lines; the first is the published one.
 ORDERS = {"sequential": "", "random": ".random"}
@@ -96,6 +99,20 @@ class LineBench(wiring.Component):
             keys.install.payload.eq(self.key),
             self.key_ready.eq(keys.install.ready),
         ]
+
+
+def judge(folder: Path, seed: int, cipher: bool = True) -> tuple[list[str], dict[str, int]]:
+    """Run ``tests/unit/cocotb_line_cipher.py`` with ``seed``: names of the tests that passed, and what they counted.
+
+    ``cipher`` False: the control run. ``folder``, an empty one, takes report, log and counts. Raises ``AssertionError``
+    when a test fails.
+    """
+    name = "line_bench" if cipher else "line_bench_open"
+    text = unit_model.generate(name, lambda: LineBench(cipher), Path(__file__))
+    environment = {"HAKONE_SEED": str(seed), "HAKONE_LINE_CIPHER_OPEN": str(int(not cipher))}
+    passed = unit_model.run_cocotb(TESTS, text, name, folder, environment)
+    rows = [json.loads(row) for row in (folder / "counts.jsonl").read_text().splitlines()]
+    return passed, {key: sum(row[key] for row in rows) for key in rows[0]}
 
 
 def measure() -> list[dict]:

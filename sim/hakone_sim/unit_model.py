@@ -141,7 +141,7 @@ def run_cocotb(
     environment: Mapping[str, str] | None = None,
     timeout_seconds: float = 300,
 ) -> list[str]:
-    """Run the cocotb tests of the file ``module`` on module ``top`` of the Verilog ``text``; names of those that passed.
+    """Run cocotb tests of the file ``module`` on module ``top`` of the Verilog ``text``: names of those that passed.
 
     ``folder`` takes report and log. ``environment``: more variables for the tests. Raises ``AssertionError`` with the
     end of the log when a test fails, none runs, or the time is up.

@@ -35,8 +35,9 @@ class LineReader(wiring.Component):
     bus. A response other than OKAY sets ``error`` from that beat on.
 
     Members: ``request`` (stream), ``kind``, ``row``; ``beat_valid``, ``beat``; ``axi`` (only the two read channels
-    are used); ``tweak`` (request for the tweak of this line, held until ``tweak_ready``); ``claim``, ``granted``,
-    ``data`` and ``result`` (the engine's streams while granted); ``decrypted`` (one cycle a line).
+    are used); ``tweak`` (request for the tweak of this line, held until ``tweak_ready``) and ``tweak_current`` (no
+    ``flush`` came since its row was taken); ``claim``, ``granted``, ``data`` and ``result`` (the engine's streams
+    while granted); ``decrypted`` (one cycle a line).
     """
 
     request: In(stream.Signature(LineRead))
@@ -47,7 +48,9 @@ class LineReader(wiring.Component):
     axi: Out(Axi4())
     tweak_valid: Out(1)
     tweak: Out(TweakRequest)
+    tweak_current: Out(1)
     tweak_ready: In(1)
+    flush: In(1)
     write_waits: In(1)
     claim: Out(1)
     granted: In(1)
@@ -77,10 +80,13 @@ class LineReader(wiring.Component):
                 self.tweak.line.eq(self.request.payload.line),
                 self.tweak.domain.eq(self.request.payload.domain),
                 self.tweak.row.eq(self.row),
+                self.tweak_current.eq(1),
                 failed.eq(self.kind == LineKind.REFUSED),
                 words_in.eq(0),
                 words_out.eq(0),
             ]
+        with m.If(self.flush):
+            m.d.sync += self.tweak_current.eq(0)
         m.d.comb += [
             axi.arvalid.eq(address_pending),
             axi.araddr.eq(line << LINE_LOG2),

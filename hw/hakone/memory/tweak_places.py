@@ -38,7 +38,8 @@ class TweakPlaces(wiring.Component):
     which is safe until the next read request is answered (the engine knows whether the tweak is there already). The
     writer's requests go to a place of their own: ``write_prepared``. Reads go before writes, predictions last. A
     prediction may lie beyond its region: it is never used unless that line is asked for under the same domain.
-    ``flush`` (one cycle, when a domain or a key changes) forgets every tweak held for reading.
+    ``flush`` (one cycle, when a domain or a key changes) forgets every tweak held for reading. A request whose row was
+    taken before (``read_current`` low) is served, but its tweak is not kept for another line, and nothing is predicted.
 
     Timing depends on the order of lines only, which the memory bus shows in any case. Source of the tweak:
     ``isa.formats.tweak_bytes``.
@@ -46,6 +47,7 @@ class TweakPlaces(wiring.Component):
 
     read_valid: In(1)
     read: In(TweakRequest)
+    read_current: In(1)
     read_ready: Out(1)
     read_place: Out(2)
     write_valid: In(1)
@@ -81,7 +83,7 @@ class TweakPlaces(wiring.Component):
                 m.d.comb += touch.eq(1)
                 m.d.sync += [
                     self.read_place.eq(touched),
-                    next_pending.eq(1),
+                    next_pending.eq(self.read_current),
                     expected.eq(self.read),
                     expected.line.eq(self.read.line + 1),
                 ]
@@ -109,7 +111,7 @@ class TweakPlaces(wiring.Component):
         ]
         with m.If(ask & self.prepare_ready & (place != WRITE_PLACE)):
             m.d.sync += [
-                tags[place].valid.eq(1),
+                tags[place].valid.eq(self.read_current | ~self.read_valid),
                 tags[place].domain.eq(request.domain),
                 tags[place].line.eq(request.line),
             ]
