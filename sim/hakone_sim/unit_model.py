@@ -147,6 +147,7 @@ def run_cocotb(
     end of the log when a test fails, none runs, or the time is up.
     """
     executable = build_cocotb(text, top)
+    folder = folder.resolve()  # the model runs in it
     results, log = folder / f"{top}.xml", folder / f"{top}.log"
     results.unlink(missing_ok=True)
     env = runner.cocotb_environment(module.stem, top, results, [str(module.parent)]) | dict(environment or {})
