@@ -171,6 +171,7 @@ void Harness::step(const Outputs& out, Inputs& in) {
         code_ = out.finish_code;
         const std::string detail = code_ ? "code " + std::to_string(code_) : "";
         if (out.finish_reset) end(PASS, "reset", "the program asked for a reset");
+        else if (code_ == UNHANDLED_TRAP) end(UNHANDLED_TRAP, "unhandled trap", "told by the program's own handler");
         else end(std::min<uint32_t>(code_, 99), code_ ? "finisher failure" : "finisher pass", detail);
     }
     if (out.halted) end(UNHANDLED_TRAP, "halted", "the system failed closed; last retired: pc " + hex(last_pc_));

@@ -18,7 +18,7 @@ static int heap_is_sound(void)
     unsigned char *block[BLOCKS] = {0};
     size_t size[BLOCKS] = {0};
 
-    for (int round = 0; round < 2000; round++) {
+    for (int round = 0; round < 300; round++) {
         unsigned n = next_random() % BLOCKS;
 
         for (size_t i = 0; i < size[n]; i++) {
@@ -27,7 +27,7 @@ static int heap_is_sound(void)
             }
         }
         free(block[n]);
-        size[n] = next_random() % 900;
+        size[n] = next_random() % 300;
         block[n] = malloc(size[n]);
         if (!block[n] || ((size_t)block[n] & 15)) {
             return 0;
@@ -51,7 +51,7 @@ static int copies_are_sound(void)
 
     for (unsigned from = 0; from < 8; from++) {
         for (unsigned to = 0; to < 8; to++) {
-            for (unsigned n = 0; n < 40; n += 3) {
+            for (unsigned n = 0; n < 40; n += 7) {
                 for (unsigned i = 0; i < sizeof a; i++) {
                     a[i] = (unsigned char)(i + 1);
                 }
