@@ -19,3 +19,10 @@ def test_every_sub_rule_is_explained():
 
     comments = docs.member_comments(Sub)
     assert {s.name for s in Sub} - set(comments) == {"NONE"}
+
+
+def test_member_without_a_comment_gets_none_of_its_neighbours():
+    from hakone.isa.formats import BootStatus, RegionFlag
+
+    assert "READ" not in docs.member_comments(RegionFlag)
+    assert docs.member_comments(BootStatus)["EMPTY_RANGE"].startswith("no bytes")

@@ -98,11 +98,19 @@ def test_every_make_verb_of_the_documentation_exists():
         )
 
 
-def test_every_file_that_a_page_links_to_exists():
+def anchors(text: str) -> set[str]:
+    """Names under which the headings of a page can be linked to."""
+    headings = re.findall(r"^#+ (.*)$", re.sub(FENCE, "", text), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_every_link_of_a_page_leads_somewhere():
     for page in PAGES:
-        for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", (ROOT / page).read_text()):
+        for target, anchor in re.findall(r"\]\(([^)#\s]*)(?:#([^)]*))?\)", (ROOT / page).read_text()):
             if "://" not in target:
-                assert (ROOT / page.parent / target).exists(), f"{page}: {target} does not exist"
+                there = ROOT / page.parent / target if target else ROOT / page
+                assert there.exists(), f"{page}: {target} does not exist"
+                assert not anchor or anchor in anchors(there.read_text()), f"{page}: {target} has no heading {anchor}"
 
 
 def test_failing_block_is_found(tmp_path):

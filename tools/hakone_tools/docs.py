@@ -19,7 +19,7 @@ HEADER = "<!-- Printed by `make docs` from hw/hakone/isa; do not edit. -->\n"
 
 def member_comments(owner: type) -> dict[str, str]:
     """The ``#:`` comment behind each member of an enum, as text."""
-    pattern = re.compile(r"^\s*(\w+)\s*(?::[^=]+)?=\s*[^#]*#: (.*)$", re.MULTILINE)
+    pattern = re.compile(r"^[ \t]*(\w+)[ \t]*(?::[^=\n]+)?=[^#\n]*#: (.*)$", re.MULTILINE)
     return dict(pattern.findall(inspect.getsource(owner)))
 
 
