@@ -236,7 +236,7 @@ BAD_POLICIES = {
     "entry protected": ((CODE, 'sections = [".monitor", ".window", ".code"]'), ["at once"]),
     "window misaligned": (("base = 0x10000000", "base = 0x10000010"), ["window uart", "0x10000010", "multiples of 64"]),
     "window empty": (("bytes = 0x100", "bytes = 0"), ["window uart", "empty"]),
-    "window overlaps": (("base = 0x10000000", "base = 0x80000d00"), ["overlap at"]),
+    "window overlaps": (("base = 0x10000000", "base = 0x80001000"), ["overlap at"]),
     "window placed twice": (("base = 0x10000000", 'sections = [".window"]\nbase = 0'), ["window uart", "not clear"]),
     "not TOML": (("[[region]]", "[[region"), ["is not TOML"]),
 }
