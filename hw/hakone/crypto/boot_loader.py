@@ -35,7 +35,7 @@ class BootLoader(wiring.Component):
     From reset it reads the header, then each record: first it is checked by itself, then against every earlier record
     that was loaded, then its key, domain and entries (one per named context) are installed. A record is taken whole or
     refused whole, with the reason in ``boot_status``; the others are not touched by that. A bad header loads nothing. A
-    full load takes about 1200 cycles. Until ``start`` the core must be held; ``boot_contexts`` and ``boot_status`` are
+    full load takes about 1800 cycles. Until ``start`` the core must be held; ``boot_contexts`` and ``boot_status`` are
     final with it.
 
     Numbers: equal keys under one algorithm share a slot, equal keys with equal tags share the domain (and must share

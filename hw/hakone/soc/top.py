@@ -17,7 +17,7 @@ class Hakone(wiring.Component):
 
     Members: ``axi`` (memory bus, manager); ``uart_tx`` and ``uart_rx`` (streams of bytes, to a serialiser or a
     terminal); ``fuse_addr`` (word of the fuse image, read once after reset) with ``fuse_data`` (valid in the cycle
-    after); ``finish_valid`` (one cycle) with ``finish_code`` (0: pass) and ``finish_reset``: a program asked to end;
+    after); ``finish_valid`` (until reset) with ``finish_code`` (0: pass) and ``finish_reset``: a program asked to end;
     ``halted``: the core failed closed and waits for reset; with ``config.probe`` also ``probe``. Raises
     ``ValueError`` for an impossible configuration.
     """
