@@ -70,8 +70,12 @@ def test_stack_of_an_encrypted_function_is_ciphertext_in_memory(folder):
     assert run.seen.chip(code["start"], code["bytes"]) == xts(code, code["start"], run.code())
     evidence(
         "XM-01",
-        {"locals in memory": 0, "decrypted": "right", "read back": "right"},
-        {"locals in memory": hits, "decrypted": "right", "read back": "right"},
+        {"locals in memory": 0, "decrypted": locals_there.decode(), "read back": "wrong words: 0"},
+        {
+            "locals in memory": hits,
+            "decrypted": stack[place : place + LOCAL_BYTES].decode(),
+            "read back": run.seen.uart.splitlines()[-1],
+        },
         control(locals_there in opened.alive["stack"]),
     )
     assert hits == 0 and run.seen.hits == 0
@@ -81,6 +85,7 @@ def test_stack_of_an_encrypted_function_is_ciphertext_in_memory(folder):
 def test_cryptomode_goes_to_its_target_into_encrypted_code(folder, variants):
     """Code before it stands in memory as it runs; code behind it does not, and decrypts to what runs. Both run. Two
     variants with different targets go to different places. Control: the cipher off, memory shows both."""
+    in_memory = {}
     for target, label in ((GIVEN, "landing"), (ELSEWHERE, "landing_far")):
         program, seen = variants[target]
         records = seen.executed(1)
@@ -89,10 +94,10 @@ def test_cryptomode_goes_to_its_target_into_encrypted_code(folder, variants):
         encrypted = trace.info(records, "encrypted") == 1
         place = np.nonzero(records["pc"] == program.symbols()["enter"])[0][0]
         assert not encrypted[: place + 1].any() and encrypted[place + 1]
-        assert shown(seen, records[: place + 1]) == [True] * (place + 1)
-        inside = records[encrypted]
+        before, inside = records[: place + 1], records[encrypted]
         code = region(program, "code")
-        assert len(inside) >= 6 and not any(shown(seen, inside))
+        in_memory[label] = [sum(shown(seen, part)) for part in (before, inside)]
+        assert len(inside) >= 6 and in_memory[label] == [len(before), 0]
         plain = xts(code, code["start"], seen.chip(code["start"], code["bytes"]), decrypt=True)
         assert all(plain[r["pc"] - code["start"] :][:4] == int(r["raw"]).to_bytes(4, "little") for r in inside), (
             "what ran is not what decrypts"
@@ -102,8 +107,11 @@ def test_cryptomode_goes_to_its_target_into_encrypted_code(folder, variants):
     _, opened = run_modes(folder, GIVEN, OPEN)
     evidence(
         "XM-03",
-        {"before": "plaintext", "after": "ciphertext", "both run": True},
-        {"before": "plaintext", "after": "ciphertext", "both run": True},
+        {"after, as it runs, in memory": [0, 0], "way": [[0x124, 0x0EC12345], [0x135, 0x0EC12345]]},
+        {
+            "after, as it runs, in memory": [after_it for _, after_it in in_memory.values()],
+            "way": [way(*variants[target]) for target in (GIVEN, ELSEWHERE)],
+        },
         control(all(shown(opened, opened.executed(1, encrypted=True))) and opened.hits > 0),
     )
 
