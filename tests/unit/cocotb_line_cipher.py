@@ -83,6 +83,13 @@ async def unusable_domains_never_reach_the_bus(dut):
     assert bench.words == 0
     assert await bench.write(FIRST_LINE, 1, data)
     assert await bench.read(FIRST_LINE, 1) == (data, False)
+    # A row of before a reset is void, even when its slot has its key again.
+    await bench.start(domains=(2,))
+    seen = bench.words
+    assert await bench.read(FIRST_LINE, 1) == (bytes(64), True)
+    assert not await bench.write(FIRST_LINE, 1, data)
+    assert bench.words == seen
+    assert await bench.read(FIRST_LINE, 2) == (bench.opened(FIRST_LINE, 2), False)
     bench.close()
 
 

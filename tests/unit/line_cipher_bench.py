@@ -7,7 +7,7 @@ must hold.
 import json
 import os
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import cocotb
@@ -65,6 +65,7 @@ class Bench:
         self.domains = dict(DOMAINS)
         self.secret: set[int] = set()
         self.lines = self.words = self.plaintext = 0
+        self.watching = None
         self.failing: set[int] = set()  # addresses of words that the memory answers with SLVERR
         dut._log.info(f"seed {SEED}, wait states {percent} %")
         cocotb.start_soon(Clock(dut.clk, 10, "ns").start())
@@ -93,7 +94,7 @@ class Bench:
         for _ in range(count):
             await RisingEdge(self.dut.clk)
 
-    async def start(self) -> None:
+    async def start(self, domains: Iterable[int] = DOMAINS) -> None:
         """Reset, then install keys and domains."""
         dut = self.dut
         for name in ("key_valid", "domain_install", "lines__read__valid", "lines__write__valid", "lines__wdata__valid"):
@@ -107,10 +108,11 @@ class Bench:
             for i, part in enumerate(parts):
                 dut.key.value = slot | algorithm << 4 | i << 7 | part << 11 | (i == len(parts) - 1) << 43
                 await self.handshake(dut.key_valid, dut.key_ready)
-        for number in DOMAINS:
+        for number in domains:
             await self.install(number)
         await self.cycles(100)
-        cocotb.start_soon(self._watch())
+        if not self.watching:
+            self.watching = cocotb.start_soon(self._watch())
 
     async def install(self, number: int, tag: int | None = None) -> None:
         """Install a domain, with another tag if ``tag`` is given. Takes one cycle."""
