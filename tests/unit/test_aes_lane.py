@@ -44,6 +44,16 @@ class _Bench(wiring.Component):
         return m
 
 
+async def until(ctx, condition, limit=1200):
+    """Ticks up to and with the cycle in which ``condition`` holds."""
+    for _ in range(limit):
+        held = ctx.get(condition)
+        await ctx.tick()
+        if held:
+            return
+    pytest.fail(f"nothing happens in {limit} cycles")
+
+
 async def install(ctx, store, slot, key):
     """Put a key (data key, then tweak key) into the store."""
     algorithm = Algorithm.AES128_XTS if len(key) == 32 else Algorithm.AES256_XTS
@@ -51,7 +61,7 @@ async def install(ctx, store, slot, key):
         word = {"slot": slot, "algorithm": algorithm, "index": n // 4, "last": n + 4 == len(key)}
         ctx.set(store.install.payload, word | {"word": int.from_bytes(key[n : n + 4], "little")})
         ctx.set(store.install.valid, 1)
-        await ctx.tick().until(store.install.ready)
+        await until(ctx, store.install.ready)
     ctx.set(store.install.valid, 0)
 
 
@@ -156,7 +166,7 @@ def test_result_stays_until_release_which_may_load_the_next_block():
             for _ in range(n):
                 await ctx.tick()  # armed, waiting for its block
             await _start(ctx, lane, block)
-            await ctx.tick().until(lane.done)
+            await until(ctx, lane.done)
             for _ in range(3):
                 assert ctx.get(lane.done) and _result(ctx, lane) == _ecb(key, block, inverse)
                 await ctx.tick()

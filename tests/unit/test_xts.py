@@ -9,8 +9,9 @@ from pathlib import Path
 import cryptography_vectors
 import numpy as np
 import pytest
+from amaranth_bench import run as run_small
 from amaranth_bench import seeded
-from xts_bench import LINE_BYTES, Key, Line, Pauses, run
+from xts_bench import LINE_BYTES, Key, Line, Pauses, XtsBench, run
 
 from hakone_sim.models import xts
 
@@ -113,25 +114,28 @@ def test_random_lines_equal_cryptography(tmp_path, pauses):
     _compare(lines, outcomes)
 
 
-def test_line_whose_tweak_is_ready_leaves_eleven_cycles_after_it_came(tmp_path):
+@pytest.mark.parametrize("pauses", [Pauses(data=225), Pauses(data=100, prepare=100, start=60), Pauses()])
+def test_every_word_leaves_in_the_cycle_that_tweak_data_and_lane_allow(tmp_path, pauses):
     source = seeded()
-    for size, cycles in BLOCK_CYCLES.items():
-        for encrypt in (True, False):
-            key = Key(5, source.randbytes(size))
-            lines = [Line(key, encrypt, source.randbytes(16), source.randbytes(LINE_BYTES)) for _ in range(8)]
-            outcomes = run(tmp_path, [key, *lines], Pauses(data=225))
-            seen = 0
-            for before, outcome in zip([None, *outcomes], outcomes, strict=False):
-                starts = outcome["in"][1::2].astype(int)
-                if outcome["prepared"] + cycles + 1 > starts[0] or (
-                    before is not None and before["out"][7] >= starts[0]
-                ):
-                    continue  # the tweak came late, or a lane was still busy
-                seen += 1
-                assert outcome["in"][7] + cycles + 1 == outcome["out"][7]
-                first = np.maximum.accumulate(starts + cycles)
-                assert (outcome["out"][0::2] == first).all() and (outcome["out"][1::2] == first + 1).all()
-            assert seen > 3
+    keys = _random_keys(source)
+    lines = _random_lines(source, keys, 400)
+    outcomes = run(tmp_path, [*keys, *lines], pauses, seed=source.randrange(1, 1 << 32))
+    eleven, before = 0, None
+    for line, outcome in zip(lines, outcomes, strict=True):
+        cycles = BLOCK_CYCLES[len(line.key.key)]
+        prepared, started, given = int(outcome["prepared"]), int(outcome["started"]), outcome["in"].tolist()
+        free = 0 if before is None else before[7] + 1
+        expected: list[int] = []
+        for block in range(4):
+            lane_free = 0 if before is None else before[2 * block + 1] + 1
+            begin = max(given[2 * block + 1], prepared + cycles + 1, started + 2, lane_free)
+            free = max(begin + cycles, free) + 2
+            expected += [free - 2, free - 1]
+        assert outcome["out"].tolist() == expected
+        eleven += expected[7] == given[7] + cycles + 1
+        before = expected
+    if pauses.data > 200:  # data come slowly enough that nothing else matters
+        assert eleven > 200
 
 
 def test_line_whose_tweak_is_late_starts_with_it(tmp_path):
@@ -167,3 +171,43 @@ def test_cycles_do_not_depend_on_keys_tweaks_or_data(tmp_path):
         outcomes = run(tmp_path, [*keys, *lines], pauses, seed=7)
         times.append([outcomes[field].tolist() for field in ("prepared", "started", "in", "out")])
     assert times[0] == times[1] == times[2]
+
+
+def test_line_waits_for_the_tweak_of_its_own_place():
+    source = seeded()
+    key = Key(1, source.randbytes(32))
+    line = Line(key, True, source.randbytes(16), source.randbytes(LINE_BYTES))
+    bench = XtsBench()
+
+    async def give(ctx, stream, **fields):
+        for name, value in fields.items():
+            ctx.set(getattr(bench, f"{stream}_{name}"), value)
+        ctx.set(getattr(bench, f"{stream}_valid"), 1)
+        for _ in range(1000):
+            taken = ctx.get(getattr(bench, f"{stream}_ready"))
+            await ctx.tick()
+            if taken:
+                break
+        else:
+            pytest.fail(f"{stream} is not taken")
+        ctx.set(getattr(bench, f"{stream}_valid"), 0)
+
+    async def drive(ctx):
+        for n in range(8):
+            word = int.from_bytes(key.key[4 * n : 4 * n + 4], "little")
+            await give(ctx, "install", slot=1, algorithm=key.algorithm, index=n, word=word, last=n == 7)
+        settings = {"algorithm": key.algorithm, "key_slot": 1}
+        await give(ctx, "start", **settings, encrypt=1, place=2)
+        for n in range(8):
+            await give(ctx, "data", payload=int.from_bytes(line.data[8 * n : 8 * n + 8], "little"))
+        ctx.set(bench.result_ready, 1)
+        await give(ctx, "prepare", **settings, tweak=1234, place=3)
+        await give(ctx, "prepare", **settings, tweak=int.from_bytes(line.tweak, "little"), place=2)
+        out = []
+        for _ in range(60):
+            if ctx.get(bench.result_valid):
+                out.append(ctx.get(bench.result_payload).to_bytes(8, "little"))
+            await ctx.tick()
+        assert b"".join(out) == _expected(line)
+
+    run_small(bench, drive)

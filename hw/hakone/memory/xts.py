@@ -139,7 +139,7 @@ class XtsLine(wiring.Component):
             self.result.valid.eq(turns.any() & leaving),
             self.result.payload.eq(UNUSED),
             take.eq(self.result.valid & self.result.ready),
-            hand.eq(self._active & self._has_tweak & ~self._handed & (~leaving | (take & given.all()))),
+            hand.eq(self._active & self._has_tweak & (~leaving | (take & given.all()))),
         ]
         word = Signal(WORD_BITS)
         with m.Switch(given[1:]):
