@@ -110,6 +110,7 @@ def demonstrate(console: Console) -> int:
     owner = runs.Owner(protected)
     path, drawing = write_pictures(owner, protected)
     held = claims(owner, protected, plain, control)
+    (BUILD / "demo.json").write_text(json.dumps(report(protected, plain, control), indent=1) + "\n")
     show.own_view(console, protected)
     show.same_bytes(console, show.places(owner, protected, text, drawing.address), protected)
     show.cost(console, plain, protected)
@@ -117,7 +118,6 @@ def demonstrate(console: Console) -> int:
     for claim, true in held.items():
         answer = "[green]yes[/green]" if true else "[red]NO[/red] "
         console.print(f"  {answer}  {claim}", highlight=False, soft_wrap=True)
-    (BUILD / "demo.json").write_text(json.dumps(report(protected, plain, control), indent=1) + "\n")
     console.print(f"\n  pictures: {path}\n  figures:  {BUILD / 'demo.json'}", highlight=False, soft_wrap=True)
     return 0 if all(held.values()) else 1
 
@@ -131,6 +131,9 @@ def main() -> int:
         lines = str(e).strip().splitlines()
         print(f"demo: {lines[0] if lines else type(e).__name__}", *lines[1:], sep="\n", file=sys.stderr)
         return 2
+    except BrokenPipeError:  # whoever read our output has seen enough; the files are written
+        sys.stdout = None  # type: ignore[assignment]
+        return 0
     except OSError as e:
         print(f"demo: {e.filename}: {e.strerror}; make room for it or change the rights", file=sys.stderr)
         return 2
