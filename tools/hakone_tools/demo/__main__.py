@@ -5,6 +5,7 @@ input.
 """
 
 import json
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -131,9 +132,9 @@ def main() -> int:
         lines = str(e).strip().splitlines()
         print(f"demo: {lines[0] if lines else type(e).__name__}", *lines[1:], sep="\n", file=sys.stderr)
         return 2
-    except BrokenPipeError:  # whoever read our output has seen enough; the files are written
-        sys.stdout = None  # type: ignore[assignment]
-        return 0
+    except BrokenPipeError:  # whoever read our output went away, perhaps before the runs had ended
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except OSError as e:
         print(f"demo: {e.filename}: {e.strerror}; make room for it or change the rights", file=sys.stderr)
         return 2
