@@ -101,7 +101,7 @@ def test_published_vectors_in_both_directions(tmp_path, name, bits):
 @pytest.mark.parametrize("pauses", BUSY.values(), ids=BUSY)
 def test_random_lines_equal_cryptography(tmp_path, pauses):
     source = seeded()
-    count = int(os.environ.get("HAKONE_XTS_LINES", 1000))
+    count = int(os.environ.get("HAKONE_XTS_LINES", 10_000))
     records: list[Key | Line] = []
     lines: list[Line] = []
     while len(lines) < count:
