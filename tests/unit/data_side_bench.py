@@ -141,6 +141,12 @@ class Bench:
         return op is not None and idle, idle
 
     def _observe(self, ctx, unit):
+        # The register bus is outside the boundary: an idle bus shows nothing of what goes on inside.
+        for name in ("devices", "rom"):
+            bus = getattr(unit, name)
+            if not ctx.get(bus.valid):
+                shown = [ctx.get(getattr(bus, wire)) for wire in ("addr", "write", "wdata")]
+                assert not any(shown), f"{name} idle, but its wires show {shown}"
         store = unit.store
         if ctx.get(store.valid):
             record = {name: ctx.get(getattr(store, name)) for name in ("addr", "data", "strobe", "protected")}

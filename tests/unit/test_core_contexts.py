@@ -700,3 +700,24 @@ def test_core_halts_when_the_trap_context_turns_out_sealed(monkeypatch):
     machine = run_program(program, seeded())
     assert machine.halted
     assert not any(r["retire"] for r in machine.records[machine.records.index(machine.traps[0]) :])
+
+
+def test_level_3_stays_plain_even_where_the_trap_context_has_moved_on():
+    """A context that has been the trap context runs at level 3; encrypted code there could be resumed anywhere."""
+    program = Program()
+    start(program)
+    program.csrw(Csr.HXTVEC, "lifted")
+    program.csrw(Csr.HXTCTX, 1)
+    program.op("ecall")
+    program.label("lifted")
+    program.csrw(Csr.HXTCTX, 0)
+    program.csrw(Csr.HXTVEC, "trapped")
+    program.li(5, CODE)
+    program.custom("cryptomode", rs1=5)
+    stop_handlers(program)
+    inner = Program(CODE)
+    inner.custom("cryptoland")
+    inner.op("ebreak")
+    machine = run_program(program, seeded(), more={CODE: inner.image()}, regions=REGIONS)
+    assert machine.registers(0)[20] == Cause.MODE.value and machine.registers(0)[23] == Sub.MODE_CONTEXT.value
+    assert not any(record["encrypted"] for record in machine.records)

@@ -11,7 +11,7 @@ from amaranth.lib.wiring import In, Out
 from ..bus.core_ports import FetchedInstruction
 from ..isa.cause import Cause, Sub
 from ..lib.fields import Fields
-from .control import Control, LateSource, System
+from .control import LEVEL_M, Control, LateSource, System
 from .csr_rights import CsrRights
 from .decode import Decoder
 from .mode import LINKS, ModeState
@@ -193,7 +193,10 @@ class ReadStage(wiring.Component):
                 with m.Case(System.EBREAK):
                     self._raise(m, Cause.BREAKPOINT)
                 with m.Case(System.CRYPTOMODE):
-                    with m.If((self.context == 0) | (self.context == self.trap_context)):
+                    # Nor at level 3, where a former trap context may still be: what runs there can leave by ctxrun,
+                    # which saves nothing, and would be resumed where an earlier trap had left it.
+                    trusted = (self.context == 0) | (self.context == self.trap_context) | (self.level == LEVEL_M)
+                    with m.If(trusted):
                         self._raise(m, Cause.MODE, Sub.MODE_CONTEXT)
                     with m.Elif(mode.encrypted):
                         self._raise(m, Cause.MODE, Sub.MODE_NOT_PLAIN)

@@ -230,12 +230,16 @@ class LoadStoreUnit(wiring.Component):
             port.rdata.eq(self._aligner.value),
             port.fault.eq(Mux(state("DONE"), stage.fault, 0)),
             port.fault_addr.eq(Mux(stage.fault_second, stage.addr, stage.base)),
-            devices.addr.eq(Cat(Const(0, 2), stage.addr[2:])),
-            devices.write.eq(stage.writes),
-            devices.strobe.eq(Mux(stage.second, shape.second_strobe, shape.first_strobe)),
-            # The register's other bytes are nobody's business outside.
-            devices.wdata.eq(Cat(shape.lanes.word_select(k, 8) & devices.strobe[k].replicate(8) for k in range(4))),
         ]
+        # The register bus lies outside the boundary: while no access is under way its wires are zero, or every address
+        # and every store would be seen there. The register's other bytes are nobody's business outside either.
+        with m.If(devices.valid):
+            m.d.comb += [
+                devices.addr.eq(Cat(Const(0, 2), stage.addr[2:])),
+                devices.write.eq(stage.writes),
+                devices.strobe.eq(Mux(stage.second, shape.second_strobe, shape.first_strobe)),
+                devices.wdata.eq(Cat(shape.lanes.word_select(k, 8) & devices.strobe[k].replicate(8) for k in range(4))),
+            ]
 
     def _align(self, m):
         """Put a load's bytes together: of the cache, of the write just before, or of what is kept."""

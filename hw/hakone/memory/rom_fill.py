@@ -1,6 +1,6 @@
 """Lines of the mask ROM for the instruction cache: sixteen reads over the register bus, packed into eight beats."""
 
-from amaranth import Cat, Const, Module, Signal
+from amaranth import Cat, Const, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -30,7 +30,8 @@ class RomFill(wiring.Component):
         answered = busy & self.rom.ready
         m.d.comb += [
             self.rom.valid.eq(busy),
-            self.rom.addr.eq(Cat(Const(0, 2), count, self.line)),
+            # Zero while idle: which lines are fetched is not for the register bus to show.
+            self.rom.addr.eq(Mux(busy, Cat(Const(0, 2), count, self.line), 0)),
             self.rom.strobe.eq(0b1111),
             self.beat_valid.eq(answered & count[0]),
             self.beat.data.eq(Cat(low, self.rom.rdata)),
