@@ -9,8 +9,11 @@ REPLACEABLE void exit(int status)
 {
     volatile uint32_t *finisher = (volatile uint32_t *)HAKONE_FINISHER_BASE;
 
+    /* The finisher takes 16 bits: a status that has none of its ones there must not become a pass. */
+    uint32_t shown = status && !(status & 0xFFFF) ? 0xFFFF : (uint32_t)status;
+
     __asm__ volatile("fence.i" : : : "memory");
-    *finisher = status ? (uint32_t)status << 16 | HAKONE_FINISHER_FAIL : HAKONE_FINISHER_PASS;
+    *finisher = shown ? shown << 16 | HAKONE_FINISHER_FAIL : HAKONE_FINISHER_PASS;
     for (;;) {
     }
 }

@@ -17,6 +17,7 @@ struct sink {
 struct conversion {
     int left;
     char pad;
+    char plus; /* "+" or " " before a number that is not negative; 0: nothing */
     int width;
     int precision; /* -1: none */
     int longs;     /* number of 'l' */
@@ -80,7 +81,7 @@ static void put_signed(struct sink *out, const struct conversion *c, va_list *ar
 {
     int64_t value = c->longs >= 2 ? va_arg(*arguments, int64_t) : va_arg(*arguments, int32_t);
 
-    put_number(out, c, value < 0 ? -(uint64_t)value : (uint64_t)value, 10, "0123456789", value < 0 ? '-' : 0);
+    put_number(out, c, value < 0 ? -(uint64_t)value : (uint64_t)value, 10, "0123456789", value < 0 ? '-' : c->plus);
 }
 
 static int digits_or_star(const char **format, va_list *arguments)
@@ -106,6 +107,9 @@ static struct conversion parse(const char **format, va_list *arguments)
             c.left = 1;
         } else if (**format == '0') {
             c.pad = '0';
+        } else if (**format == '+' || (**format == ' ' && c.plus != '+')) {
+            c.plus = **format;
+        } else if (**format == '#') { /* taken, without effect */
         } else {
             break;
         }

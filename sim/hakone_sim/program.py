@@ -77,6 +77,8 @@ def load(path: Path | str, ram_bytes: int) -> Program:
     """Read and check a program for a memory of ``ram_bytes``. Raises ``InputError``."""
     path = Path(path)
     try:
+        if path.exists() and not path.is_file() and not path.is_dir():
+            raise InputError(path, "is not an ordinary file", "name a program file")  # a device may never end
         data = path.read_bytes()
     except OSError as e:
         raise InputError(path, f"cannot be read ({e.strerror})", "name a program file that exists") from None

@@ -3,6 +3,7 @@
 import click
 
 from .compiler import Options, compile_program
+from .outputs import refuse_overwriting
 
 LEVELS = ("0", "1", "2", "3", "s", "z", "fast")
 _EPILOG = (
@@ -64,4 +65,5 @@ def command(
         heap_bytes=heap_bytes,
         stack_bytes=stack_bytes,
     )
+    refuse_overwriting([output], [*sources, *([script] if script else [])])
     compile_program(sources, output, options)

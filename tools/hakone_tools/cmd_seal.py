@@ -4,7 +4,7 @@ import click
 
 from .errors import ToolError
 from .image import read_elf
-from .outputs import write_all
+from .outputs import refuse_overwriting, write_all
 from .paths import FIRMWARE
 from .policy import load_policy
 from .sealing import RandomKeys, SeededKeys, seal
@@ -35,6 +35,8 @@ def command(
     in_the_open: bool,
 ) -> None:
     """Seal, then write everything at once."""
+    given = [name for name in (source, policy) if name]
+    refuse_overwriting([name for name in (output, fuses, key_out, plaintext_out) if name], given)
     keys = RandomKeys() if seed is None else SeededKeys(seed)
     rules = load_policy(policy or str(FIRMWARE / "lib" / "sealed.toml"))
     sealed = seal(read_elf(source), rules, keys, in_the_open)

@@ -2,9 +2,18 @@
 
 import os
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 from .errors import ToolError
+
+
+def refuse_overwriting(outputs: Iterable[str], inputs: Iterable[str]) -> None:
+    """Raise ``ToolError`` when an output is the same file as an input: it would be lost."""
+    places = {Path(name).resolve(): name for name in inputs}
+    for path in outputs:
+        if Path(path).resolve() in places:
+            raise ToolError(path, "is an input too and would be overwritten", "name another file to write")
 
 
 def write_all(files: dict[str, bytes], secret: frozenset[str] = frozenset()) -> None:

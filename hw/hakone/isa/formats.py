@@ -64,6 +64,7 @@ class BootStatus(enum.Enum, shape=4):
 
 
 BOOT_RECORDS = 4
+ATTRIBUTE_ENTRIES = 16  #: entries of the largest configuration
 BOOT_RECORD_WORDS = 32
 FUSE_HEADER_WORDS = 4
 FUSE_WORDS = FUSE_HEADER_WORDS + BOOT_RECORDS * BOOT_RECORD_WORDS
@@ -112,6 +113,9 @@ class BootRecord:
             return f"start {self.start:#x}, {self.bytes:#x} bytes: empty or past the end of the address space"
         if len(self.key) != KEY_BYTES[self.algorithm]:
             return f"key of {len(self.key)} bytes: {self.algorithm.name} takes {KEY_BYTES[self.algorithm]}"
+        half = len(self.key) // 2
+        if self.key and self.key[:half] == self.key[half:]:
+            return "data key and tweak key are equal: XTS needs two different ones"
         if len(self.owner) != 16:
             return f"owner id of {len(self.owner)} bytes: 16 are needed"
         return None
@@ -137,6 +141,11 @@ def pack_fuses(records: list[BootRecord]) -> bytes:
     """A fuse image of ``FUSE_WORDS`` words. Raises ``ValueError`` for a bad record, too many, or an overlap."""
     if len(records) > BOOT_RECORDS:
         raise ValueError(f"{len(records)} boot records: at most {BOOT_RECORDS} are possible")
+    entries = sum(len(r.contexts) for r in records)
+    if entries > ATTRIBUTE_ENTRIES:
+        raise ValueError(
+            f"{entries} attribute entries (a record takes one a context): at most {ATTRIBUTE_ENTRIES} exist"
+        )
     for i, a in enumerate(records):
         for j, b in enumerate(records[:i]):
             if a.contexts & b.contexts and a.start < b.start + b.bytes and b.start < a.start + a.bytes:
