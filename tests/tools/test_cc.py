@@ -175,3 +175,19 @@ def test_machine_and_class_are_riscv32(hakone, tmp_path):
     assert hakone("cc", HELLO, "-o", tmp_path / "a.elf").status == 0
     head = (tmp_path / "a.elf").read_bytes()[:20]
     assert head[4:6] == b"\x01\x01" and struct.unpack_from("<H", head, 18)[0] == 243
+
+
+def test_a_header_found_by_the_same_text_elsewhere_is_not_mistaken(tmp_path):
+    """The compiler's cache once gave the first folder's program to the second."""
+    source = tmp_path / "m.c"
+    source.write_text('#include "x.h"\nint main(void) { return VALUE; }\n')
+    made = []
+    for name, value in (("p", 11), ("q", 22)):
+        folder = tmp_path / name
+        (folder / "inc").mkdir(parents=True)
+        (folder / "inc" / "x.h").write_text(f"#define VALUE {value}\n")
+        command = [sys.executable, "-m", "hakone_tools", "cc", "-I", "inc", str(source), "-o", "m.elf"]
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        made.append((folder / "m.elf").read_bytes())
+    assert made[0] != made[1]

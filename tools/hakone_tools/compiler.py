@@ -10,6 +10,7 @@ reasons:
 * ``-g``: ``zig cc`` strips symbols otherwise.
 """
 
+import dataclasses
 import hashlib
 import os
 import shlex
@@ -198,7 +199,11 @@ def compile_program(sources: Sequence[str], output: str, options: Options | None
     flags = [f"-O{options.optimise}", *(f"-D{d}" for d in options.defines), *(f"-I{i}" for i in options.includes)]
     with tempfile.TemporaryDirectory(prefix="hakone-cc-") as scratch:
         folder = Path(scratch)
-        objects = _objects(compiler, [Path(s) for s in sources], folder / "program", [*flags, *options.flags])
+        # zig's cache of objects takes a header for another one that was found by the same text, in another folder or
+        # earlier on the way: what users write is compiled with a cache of its own, which goes with the folder.
+        own_cache = {name: str(folder / "cache") for name in compiler.environment}
+        fresh = dataclasses.replace(compiler, environment={**compiler.environment, **own_cache})
+        objects = _objects(fresh, [Path(s) for s in sources], folder / "program", [*flags, *options.flags])
         if options.startup:
             start = FIRMWARE / "lib" / ("crt0_sealed.S" if options.sealed else "crt0.S")
             objects += _objects(compiler, [start], folder / "startup", _own_flags(compiler))
