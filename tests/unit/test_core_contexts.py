@@ -721,3 +721,49 @@ def test_level_3_stays_plain_even_where_the_trap_context_has_moved_on():
     machine = run_program(program, seeded(), more={CODE: inner.image()}, regions=REGIONS)
     assert machine.registers(0)[20] == Cause.MODE.value and machine.registers(0)[23] == Sub.MODE_CONTEXT.value
     assert not any(record["encrypted"] for record in machine.records)
+
+
+def test_code_of_another_owner_under_the_same_key_is_not_run_on():
+    def body(p):
+        p.li(6, OTHER)
+        p.op("jalr", 0, 6)
+
+    inner = Program(CODE)
+    landing(body)(inner)
+
+    def enter(p):
+        p.li(5, CODE)
+        p.custom("cryptomode", rs1=5)
+
+    for owner, outcome in ((6, [Cause.MODE.value, 0, 0x31, Sub.MODE_FETCH_OUTSIDE.value]), (5, None)):
+        regions = [Region(CODE, CODE + 0x400, 3, 5), Region(OTHER, OTHER + 0x400, 3, owner)]
+        after = Program(OTHER)
+        after.custom("cryptoland")
+        after.op("addi", 19, 0, imm=1)
+        after.op("ebreak")
+        segments = {CODE: inner.image(), OTHER: after.image()}
+        _, machine = plain_context(enter, more=segments, regions=regions, cycles=3000)
+        if outcome:
+            assert machine.registers(0)[20:24] == outcome and machine.registers(1)[19] == 0
+        else:
+            assert machine.registers(1)[19] == 1
+
+
+@pytest.mark.parametrize("sealed", [False, True])
+def test_predictor_is_cleared_into_a_sealed_context_too(sealed):
+    """Twice into the context and out of it: each crossing clears when, and only when, the context is sealed."""
+
+    def body(p):
+        p.op("ecall")
+        p.op("ecall")
+
+    if sealed:
+        _, _, machine = encrypted_context(landing(body), resume=1)
+        assert machine.cleared_predictor == 3  # out, in, out; the first way in was into a context that was not sealed
+    else:
+
+        def plain(p):
+            p.op("ecall")
+
+        _, machine = plain_context(plain, resume=1)
+        assert machine.cleared_predictor == 0
