@@ -120,7 +120,9 @@ def main(arguments: list[str] | None = None) -> int:
     records = [r for name, part in PARTS.items() if not only or name == only for r in part()]
     table = Table(title="Figures (preset default)")
     for column in ("figure", "value", "plain", "unit", "goal"):
-        table.add_column(column, justify="right" if column in ("value", "plain") else "left")
+        table.add_column(
+            column, justify="right" if column in ("value", "plain") else "left", no_wrap=column == "figure"
+        )
     missed = 0
     for r in records:
         verdict = judge(str(r["name"]), float(str(r["value"])))
