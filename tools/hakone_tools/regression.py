@@ -13,12 +13,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 REPORTS = ROOT / "build" / "test"
 TIERS = {
-    "tools": ["tests/tools"],
-    "unit": ["tests/unit"],
-    "models": ["tests/models"],
+    "unit": ["tests/tools", "tests/unit", "tests/models"],
     "system": ["tests/system", "tests/attacks"],
 }
-RUNS = {"unit": ["tools", "unit", "models"], "all": ["tools", "unit", "models", "system"]}
+RUNS = {"unit": ["unit"], "all": ["unit", "system"]}
 
 
 def run_tier(name: str, workers: int) -> int:
@@ -26,7 +24,18 @@ def run_tier(name: str, workers: int) -> int:
     paths = [p for p in TIERS[name] if (ROOT / p).is_dir()]
     if not paths:
         return 0
-    command = [sys.executable, "-m", "pytest", "-q", f"--junitxml={REPORTS / name}.xml", "-n", str(workers), *paths]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        f"--junitxml={REPORTS / name}.xml",
+        "-n",
+        str(workers),
+        "--dist",
+        "worksteal",
+        *paths,
+    ]
     print(f"== {name}: {' '.join(paths)}", flush=True)
     return subprocess.run(command, cwd=ROOT).returncode
 
