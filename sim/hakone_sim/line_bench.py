@@ -6,8 +6,8 @@ gives a beat a cycle. The same lines are moved plain and protected in one run.
 
 - ``fill``: from the cycle in which the read request is taken to the cycle of its last beat. ``sequential``: lines in
   order, as programs mostly use them; ``random``: an order in which no next line can be foreseen.
-- ``evict``: from the cycle in which the first word of the line is offered to the acknowledgement; the miss unit
-  announces the line's address when the miss that replaces it is found, at least 16 cycles earlier.
+- ``evict``: from the cycle in which the first word of the line is offered to the acknowledgement. The address comes
+  one cycle earlier, as from the victim buffer, so the time of the tweak is part of it.
 
 ``judge`` runs cocotb tests of the same bench before an independent memory.
 """

@@ -13,7 +13,7 @@
 
 namespace {
 
-constexpr unsigned BEATS = 8, LINES = 48, ANNOUNCED = 24, TIMEOUT = 2000;
+constexpr unsigned BEATS = 8, LINES = 48, ANNOUNCED = 1, TIMEOUT = 2000;
 constexpr uint32_t BASE_LINE = 0x80000000u >> 6;
 
 Vline_bench* top;
