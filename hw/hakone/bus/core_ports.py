@@ -8,7 +8,7 @@ from amaranth.lib import data, enum, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..isa.cause import Cause, Sub
-from ..isa.formats import Algorithm
+from ..isa.formats import Algorithm, RegionStatus
 
 LINE_BITS = 26  #: bits of a line number in a 32-bit address space
 BEATS_PER_LINE = 8  #: 64-bit beats of a 64-byte line
@@ -18,18 +18,25 @@ class ExecState(data.Struct):
     """Who is running. Changes only together with a redirect of the fetch unit.
 
     ``key_slot`` and ``owner`` name the key and the owner id of the encrypted code that runs; they are zero in
-    plain mode. ``owner`` is a small number that stands for one 128-bit owner id.
+    plain mode. ``owner`` is a small number that stands for one 128-bit owner id. ``automatic``: the running code may
+    leave its region without ``retmode``. ``handler``: the trap context, or level 3; no region is open to its plain code.
     """
 
     context: 4
     level: 2
     encrypted: 1
+    automatic: 1
+    handler: 1
     key_slot: 4
     owner: 4
 
 
 class RegionMatch(data.Struct):
-    """Answer of the attribute look-up for one address and context. All zero when nothing matched."""
+    """Answer of the attribute look-up for one address and context. All zero when nothing matched.
+
+    ``segment_base``: bits 31..12 of the base that the address's segment must have (of a flat one, the segment's own
+    number), so that the physical place is the one which the domain has latched. Not for windows.
+    """
 
     hit: 1
     algorithm: Algorithm
@@ -37,6 +44,7 @@ class RegionMatch(data.Struct):
     domain: 4  # 0: plain memory (windows); else the domain
     key_slot: 4
     owner: 4
+    segment_base: 20
 
 
 class Fault(data.Struct):
@@ -61,7 +69,7 @@ class FetchedInstruction(data.Struct):
     memory (16 bits zero-extended when ``compressed``). With ``fault.valid`` the other fields but ``pc`` and
     ``fault_pc`` are meaningless; ``fault_pc`` is the address of the part that faulted. ``predicted_target`` is valid
     when ``predicted_taken``. ``domain``, ``key_slot`` and ``owner`` are those of the region it came from (0: plain
-    memory).
+    memory); ``region``: it came from one, ``automatic``: from one with that flag.
     """
 
     pc: 32
@@ -75,6 +83,8 @@ class FetchedInstruction(data.Struct):
     domain: 4
     key_slot: 4
     owner: 4
+    region: 1
+    automatic: 1
 
 
 class BranchKind(enum.Enum, shape=2):
@@ -139,6 +149,7 @@ class MemoryOp(enum.Enum, shape=4):
     AMO_MAX = 10
     AMO_MINU = 11
     AMO_MAXU = 12
+    PROBE = 13  # no access: only the segment's check and translation
 
 
 class MemoryRequest(data.Struct):
@@ -158,7 +169,8 @@ class LoadStorePort(wiring.Signature):
     the end of the cycle). ``issue`` may only be high while ``busy`` is low. From the next cycle ``busy`` is high as
     long as the operation has not finished; in the first cycle with ``busy`` low, ``rdata`` (load value, SC status,
     old value of an AMO) and ``fault`` are valid, and stay so for that cycle only. A hit is not busy at all. A faulted
-    operation has changed nothing. ``fault_addr`` is the address of the part that faulted. ``state`` is constant while
+    operation has changed nothing. ``fault_addr`` is the address of the part that faulted; ``protected`` (the address
+    hit a region with a cipher) and ``physical`` (where it lies) are valid with ``rdata``. ``state`` is constant while
     an operation is in flight. ``end_reservation`` (one cycle) ends a reservation. ``clean_start`` (one cycle) begins
     to write back every dirty line; ``clean_busy`` is high from the next cycle until done or until ``clean_abort``
     stops it at a line boundary.
@@ -178,6 +190,81 @@ class LoadStorePort(wiring.Signature):
                 "rdata": In(32),
                 "fault": In(Fault),
                 "fault_addr": In(32),
+                "protected": In(1),
+                "physical": In(32),
+            }
+        )
+
+
+class RegionCommand(enum.Enum, shape=2):
+    """What the region unit is asked to do."""
+
+    INSTALL = 0  #: ``setik``
+    RELEASE = 1  #: ``clrk`` of an own region
+    RELEASE_CONTEXT = 2  #: ``clrk`` of all regions of a dead context
+
+
+class RegionPort(wiring.Signature):
+    """Core to region unit, which executes ``setik`` and ``clrk``.
+
+    ``start`` (one cycle) with ``command``, ``operand`` (the address; for ``RELEASE_CONTEXT`` the context) and ``state``
+    (constant until the end). ``busy`` is high from the next cycle until it ends; in the first cycle with ``busy`` low,
+    ``status``, ``fault`` and ``aborted`` are valid, and stay so until the next start. ``abort`` is a level: an interrupt
+    waits, stop where it can be begun again; an aborted command has installed nothing, and may have cleaned lines.
+    ``quota``: how many entries ``state.context`` may install itself; the region unit counts them. ``segments``: segments
+    are on. ``entries`` has a bit for each context that any entry belongs to.
+
+    Loads: ``load`` with ``addr`` is held until ``load_done``. It is an aligned word load by ``state``, or with
+    ``probe`` no access but the check and the translation of ``addr``. With ``load_done``: ``data``, ``fault`` in
+    ``load_fault``, ``protected`` (it hit a region with a cipher), and ``physical``, the translated address.
+    """
+
+    def __init__(self):
+        super().__init__(
+            {
+                "start": Out(1),
+                "command": Out(RegionCommand),
+                "operand": Out(32),
+                "state": Out(ExecState),
+                "segments": Out(1),
+                "abort": Out(1),
+                "quota": Out(5),
+                "busy": In(1),
+                "status": In(RegionStatus),
+                "fault": In(Fault),
+                "aborted": In(1),
+                "entries": In(16),
+                "load": In(1),
+                "probe": In(1),
+                "addr": In(32),
+                "load_done": Out(1),
+                "data": Out(32),
+                "load_fault": Out(Fault),
+                "protected": Out(1),
+                "physical": Out(32),
+            }
+        )
+
+
+class SegmentPort(wiring.Signature):
+    """Core to segment registers.
+
+    ``enabled``: segments translate and check; else every segment is flat. ``write`` (one cycle) with ``context``,
+    ``segment``, ``word`` and ``data`` is a ``segput`` whose operands were found right; ``clear`` (one cycle) with
+    ``context``: none of its segments is present from then on. Both act before the next instruction is fetched, because
+    the core redirects behind them.
+    """
+
+    def __init__(self):
+        super().__init__(
+            {
+                "enabled": Out(1),
+                "write": Out(1),
+                "clear": Out(1),
+                "context": Out(4),
+                "segment": Out(4),
+                "word": Out(1),
+                "data": Out(32),
             }
         )
 

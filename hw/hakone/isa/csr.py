@@ -73,6 +73,8 @@ MISA_VALUE = 1 << 30 | 1 << 0 | 1 << 2 | 1 << 8 | 1 << 12 | 1 << 20  #: RV32 wit
 
 #: ``hxctl`` bit 0: custom-0 instructions and contexts are enabled. Zero at reset.
 HXCTL_ENABLE = 1 << 0
+#: ``hxctl`` bit 1: segments are checked and translate. Zero at reset: every address is its own physical address.
+HXCTL_SEGMENTS = 1 << 1
 #: ``hxctx`` bit layout: 3..0 the context that was left, bit 4 set when it is sealed, bit 5 its execution mode at the
 #: trap.
 HXCTX_SEALED = 1 << 4

@@ -73,10 +73,26 @@ CUSTOM_INSTRUCTIONS = (
     CustomInstruction("cryptomode", CustomGroup.MODE, 0, rs1=True),
     CustomInstruction("retmode", CustomGroup.MODE, 1, rd=True, rs1=True, rs2=True),
     CustomInstruction("cryptoland", CustomGroup.MODE, 2),
+    CustomInstruction("setik", CustomGroup.KEY, 2, rd=True, rs1=True),
+    CustomInstruction("clrk", CustomGroup.KEY, 3, rs1=True),
+    CustomInstruction("ctxnew", CustomGroup.CONTEXT, 0, rd=True, rs1=True, rs2=True),
+    CustomInstruction("ctxget", CustomGroup.CONTEXT, 1, rd=True, rs1=True),
     CustomInstruction("ctxput", CustomGroup.CONTEXT, 2, rs1=True, rs2=True),
     CustomInstruction("ctxrun", CustomGroup.CONTEXT, 3, rs1=True),
+    CustomInstruction("ctxkill", CustomGroup.CONTEXT, 4, rs1=True),
+    CustomInstruction("segput", CustomGroup.SEGMENT, 4, rs1=True, rs2=True),
 )
-"""The custom instructions that exist. ``ctxput``: rs1 = context | register << 8 (register 0 is the PC), rs2 = value.
-``ctxrun``: rs1 = context."""
+"""The custom instructions that exist. Operands, every bit that is not named being zero:
+
+- ``setik``: rs1 = address of a region description (``formats.REGION_WORD_*``), multiple of 4; rd = ``RegionStatus``.
+- ``clrk``: rs1 = first address of an own region, or ``CLRK_CONTEXT | context``: every region of a dead context.
+- ``ctxnew``: rs1 = context | level << 8, rs2 = quota (attribute entries that it may install); rd = its generation.
+- ``ctxget``: rs1 = context | register << 8 (register 0 is the PC), or context | ``CTXGET_GENERATION``.
+- ``ctxput``: rs1 = context | register << 8, rs2 = value. ``ctxrun``, ``ctxkill``: rs1 = context.
+- ``segput``: rs1 = context | segment << 8 | word << 12, rs2 = value (``formats.SEGMENT_*``).
+"""
+
+CLRK_CONTEXT = 1 << 5
+CTXGET_GENERATION = 1 << 16
 
 CUSTOM = {i.name: i for i in CUSTOM_INSTRUCTIONS}

@@ -35,13 +35,20 @@ class RegionFlag(enum.IntFlag, shape=8):
     READ = 1 << 0
     WRITE = 1 << 1
     EXECUTE = 1 << 2
-    AUTOMATIC = 1 << 3  #: mode follows the fetch; else explicit
+    AUTOMATIC = 1 << 3  #: mode follows the fetch; else it is entered by cryptomode only
     PLAIN_ACCESS = 1 << 4  #: plain code of the owner may access it as data
     ANY_OWNER = 1 << 5  #: usable by code of any owner id
 
 
-#: Flags that a protected region may carry, and those of a window (algorithm ``NONE``). AUTOMATIC does not exist yet.
-REGION_FLAGS = RegionFlag.READ | RegionFlag.WRITE | RegionFlag.EXECUTE | RegionFlag.PLAIN_ACCESS | RegionFlag.ANY_OWNER
+#: Flags that a protected region may carry, and those of a window (algorithm ``NONE``).
+REGION_FLAGS = (
+    RegionFlag.READ
+    | RegionFlag.WRITE
+    | RegionFlag.EXECUTE
+    | RegionFlag.AUTOMATIC
+    | RegionFlag.PLAIN_ACCESS
+    | RegionFlag.ANY_OWNER
+)
 WINDOW_FLAGS = RegionFlag.READ | RegionFlag.WRITE
 
 
@@ -62,6 +69,46 @@ class BootStatus(enum.Enum, shape=4):
     NO_ROOM = 11  #: more entries than there are places left
     TAG_REUSED = 12  #: key and tag of an earlier record, at another start
 
+
+class RegionStatus(enum.Enum, shape=4):
+    """What ``setik`` answers in rd. Anything but ``DONE`` has changed nothing."""
+
+    DONE = 0
+    BAD_HEADER = 1  #: magic, version, reserved bits or words
+    BAD_ALGORITHM = 2
+    BAD_FLAGS = 3
+    BAD_KEY = 4  #: size, or data key and tweak key are equal
+    MISALIGNED = 5
+    EMPTY_RANGE = 6  #: no bytes, or past the end of the address space
+    BAD_SEGMENT = 7  #: not the segment of the start, or not inside one segment
+    OUTSIDE_RAM = 8
+    OVERLAP = 9  #: with another entry of this context
+    QUOTA = 10  #: the context has installed as many entries as it may
+    NO_ENTRY = 11  #: no attribute entry is free
+    NO_KEY = 12  #: no key slot or no domain is free
+
+
+# Words of a region description; the key follows it (for a window: none).
+REGION_MAGIC = 0x4452  # "RD"
+REGION_WORD_KIND = 0  # bits 15..0 REGION_MAGIC, 18..16 algorithm, 31..24 major version, rest zero
+REGION_WORD_ACCESS = 1  # bits 7..0 flags, 15..8 key bytes, 19..16 segment (0 with segments off), rest zero
+REGION_WORD_START = 2  # first byte, virtual, multiple of LINE_BYTES
+REGION_WORD_BYTES = 3  # size in bytes, multiple of LINE_BYTES
+REGION_WORD_TAG = 4  # region tag
+# words 5 to 7 are zero
+REGION_WORDS = 8
+REGION_WORD_KEY = 8  # up to 16 words of key: data key, then tweak key, exactly as many as KEY_BYTES says
+
+# Segment registers. Word 0 makes the segment present or not, word 1 (its limit) makes it not present.
+SEGMENT_PRESENT = 1 << 0
+SEGMENT_READ = 1 << 1
+SEGMENT_WRITE = 1 << 2
+SEGMENT_EXECUTE = 1 << 3
+SEGMENT_RING_SHIFT = 4  # bits 5..4: ring, 0 to 3; bits 11..6 zero; bits 31..12: base, a multiple of 4096
+SEGMENT_WORD_BASE = 0
+SEGMENT_WORD_LIMIT = 1  # bits 27..0: offset of the last valid byte; rest zero
+SEGMENT_SHIFT = 28  # the top four bits of an address name its segment
+SEGMENTS = 16
 
 BOOT_RECORDS = 4
 ATTRIBUTE_ENTRIES = 16  #: entries of the largest configuration
@@ -135,6 +182,34 @@ class BootRecord:
             self.tag,
         )
         return head + self.owner + bytes(16) + self.key.ljust(64, b"\0")
+
+
+@dataclass(frozen=True)
+class RegionDescription:
+    """What ``setik`` reads: a region with its key, or a window (algorithm ``NONE``). Sizes are in bytes.
+
+    ``segment`` is the number of the start's segment, or 0 with segments off.
+    """
+
+    algorithm: Algorithm
+    flags: RegionFlag
+    start: int
+    bytes: int
+    tag: int = 0
+    segment: int = 0
+    key: builtins.bytes = b""
+
+    def pack(self) -> builtins.bytes:
+        """The description as it stands in memory, key included. Judges nothing: the hardware does."""
+        head = struct.pack(
+            "<5I12x",
+            REGION_MAGIC | self.algorithm.value << 16 | VERSION >> 16 << 24,
+            int(self.flags) | len(self.key) << 8 | self.segment << 16,
+            self.start,
+            self.bytes,
+            self.tag,
+        )
+        return head + self.key
 
 
 def pack_fuses(records: list[BootRecord]) -> bytes:
