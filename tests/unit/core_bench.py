@@ -12,7 +12,7 @@ from amaranth.lib import data
 from amaranth.sim import Simulator
 from amaranth_bench import CLOCK_PERIOD_SECONDS
 
-from hakone.bus.core_ports import Fault, FetchedInstruction, MemoryOp, MemoryRequest
+from hakone.bus.core_ports import ExecState, Fault, FetchedInstruction, MemoryOp, MemoryRequest
 from hakone.bus.probe import RetireRecord
 from hakone.core.core import Core
 from hakone.isa.cause import Cause, Sub
@@ -36,6 +36,7 @@ def unpack(layout: dict[str, tuple[int, int]], bits: int) -> dict[str, int]:
 
 
 _FETCHED, _REQUEST, _RECORD = fields(FetchedInstruction), fields(MemoryRequest), fields(RetireRecord)
+STATE = fields(ExecState)
 _EVENT_PREFIX = "event_"
 
 
@@ -158,7 +159,7 @@ class Machine:
             following = pc + (2 if compressed else 4)
             values |= {"word": word, "raw": raw, "compressed": compressed}
             if region:
-                values |= {"key_slot": region.key_slot, "owner": region.owner, "domain": region.key_slot}
+                values |= {"key_slot": region.key_slot, "owner": region.owner, "domain": region.key_slot, "region": 1}
             if self.rng.random() < self.mispredict:
                 following = self.rng.choice((following, pc + 2 * self.rng.randrange(-8, 9)))
                 values |= {"predicted_taken": 1, "predicted_target": following}
@@ -231,6 +232,7 @@ class Machine:
         """The environment of one run, cycle by cycle."""
         rng = self.rng
         port, memory = dut.fetch, dut.memory
+        payload = port.instruction.payload.as_value()
         events = [name for name in dut.signature.members if name.startswith(_EVENT_PREFIX)]
         self.events = dict.fromkeys((name[len(_EVENT_PREFIX) :] for name in events), 0)
         watched = [
@@ -254,7 +256,7 @@ class Machine:
                 bool(self.queue) and self.queue[0][0] + self.fetch_latency <= self.cycle and rng.random() >= self.gap
             )
             ctx.set(port.instruction.valid, offered)
-            ctx.set(port.instruction.payload.as_value(), self.queue[0][1] if offered else rng.getrandbits(160))
+            ctx.set(payload, self.queue[0][1] if offered else rng.getrandbits(len(payload)))
             busy = self._drive_memory(ctx, memory)
             _, _, *seen = await ctx.tick().sample(*watched)
             redirect, redirect_pc, state, flush_start, ready, clear, issue, request, end, record, halted, *happened = (

@@ -156,7 +156,7 @@ def test_registers_keep_what_the_specification_lets_them_keep():
         (Csr.MCOUNTEREN, ones, 7),
         (Csr.MCOUNTINHIBIT, ones, 5),
         (Csr.HXTVEC, ones, ones - 3),
-        (Csr.HXCTL, ones, 1),
+        (Csr.HXCTL, ones, 3),
         (Csr.HXTCTX, 15, 0),  # context 15 does not exist
         (Csr.HXTCTX, 0x12, 0),
         (Csr.HXTCTX, 2, 2),

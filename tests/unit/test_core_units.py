@@ -15,7 +15,7 @@ from hakone.core.divide import Divider
 from hakone.core.multiply import Multiplier
 from hakone.core.register_file import WrittenMask
 from hakone.isa.csr import Csr
-from hakone.isa.encoding import CUSTOM_INSTRUCTIONS
+from hakone.isa.encoding import CUSTOM_INSTRUCTIONS, CustomGroup
 from hakone_sim.models.csr_model import CsrModel
 from hakone_sim.models.decode import fuzz_words
 
@@ -293,12 +293,13 @@ def test_decoder_takes_custom_instructions_only_when_enabled_and_well_formed():
     ]
     taken = {i.match for i in CUSTOM_INSTRUCTIONS}
     bad = [w for w in bad if not any(w & i.mask == i.match for i in CUSTOM_INSTRUCTIONS)]
-    assert len(taken) == 5 and len(bad) > 60
+    assert len(taken) == 11 and len(bad) > 130
     assert not any(accepts(dut, good))
     assert all(accepts(dut, good, custom_enabled=1))
     assert not any(accepts(dut, bad, custom_enabled=1))
     below = accepts(dut, good, custom_enabled=1, level=0)
-    assert below == [i.name not in ("ctxput", "ctxrun") for i in CUSTOM_INSTRUCTIONS]
+    machine_only = (CustomGroup.CONTEXT, CustomGroup.SEGMENT)
+    assert below == [i.group not in machine_only for i in CUSTOM_INSTRUCTIONS]
     to_stack = next(i for i in CUSTOM_INSTRUCTIONS if i.name == "retmode").encode(rd=2)
     assert accepts(dut, [to_stack], custom_enabled=1) == [False]
 

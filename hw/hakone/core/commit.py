@@ -8,15 +8,17 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from ..bus.core_ports import ExecState
+from ..bus.core_ports import ExecState, Fault, RegionCommand, RegionPort, SegmentPort
 from ..isa.cause import Cause
+from ..isa.encoding import CLRK_CONTEXT
 from ..isa.platform import RESET_PC
+from ..lib.fields import Fields
 from .context import ContextUnit
 from .control import LEVEL_M, System
 from .csr import CsrFile, TrapRecord
 from .mode import DEFAULT_CALL_MASK, ModeState, ModeUnit
 from .slots import MemorySlot
-from .trap import TrapUnit
+from .trap import TrapRequest, TrapUnit
 
 
 class CommitPort(wiring.Signature):
@@ -46,14 +48,31 @@ class CommitPort(wiring.Signature):
                 "counter_enable": Out(3),
                 "trap_context": Out(4),
                 "exists": Out(16),
+                "managed": Out(16),
                 "sealed": Out(16),
+                "entries": Out(16),
+                "exhausted": Out(1),
+                "forget": Out(1),
+                "converts": Out(1),
+                "converted": Out(TrapRequest),
+                "assist": Out(1),
+                "assist_probe": Out(1),
+                "assist_addr": Out(32),
+                "assist_done": In(1),
+                "assist_data": In(32),
+                "assist_fault": In(Fault),
+                "assist_protected": In(1),
+                "assist_physical": In(32),
                 "clean_start": Out(1),
+                "clean_abort": Out(1),
                 "clean_busy": In(1),
                 "check_context": In(4),
                 "pc_known": Out(1),
                 "pc_written": In(1),
                 "pc_context": In(4),
-                "other_pc": In(32),
+                "other_word": In(32),
+                "other_written": In(1),
+                "other_data": Out(32),
                 "keep_valid": Out(1),
                 "keep": Out(32),
                 "swap": Out(1),
@@ -77,8 +96,8 @@ class Commit(wiring.Component):
 
     - ``sleeps``: a ``wfi`` that an interrupt can end is waiting. ``wait``: the instruction is not done yet. ``wfi``
       waits for an enabled pending interrupt, ``fence.i`` for the invalidation of the instruction cache and for every
-      dirty line of the data cache to reach memory (``clean_start``, ``clean_busy`` as in ``LoadStorePort``), which an
-      interrupt does not cut short: 64 sets or fewer, a cycle or two each, and the time of the lines.
+      dirty line of the data cache to reach memory (``clean_*`` as in ``LoadStorePort``). An interrupt ends its wait at
+      the next line; what was cleaned stays so.
     - ``start``: the core is idle from reset until it is high; then fetching begins at the reset address. ``hold``: no
       instruction may be accepted (idle, halted, or the first cycle after a switch).
     - ``halted``: the core failed closed and stays so until reset.
@@ -86,9 +105,17 @@ class Commit(wiring.Component):
       ``pc_known``: was one?
     - ``keep_valid``, ``keep``: registers that survive ``retmode``; ``swap``, ``swap_from``: masks to exchange;
       ``*_stack``: see ``ModeUnit``.
-    - ``other_pc``: word 0 of the bank that ``ctxrun`` names, read in execute.
+    - ``other_word``: the word of the bank that ``ctxrun`` or ``ctxget`` names, read in execute; ``other_written``: it
+      is a register that was written. ``other_data``: results that do not come from the pipeline. ``forget``: the
+      registers of the context that ``ctxnew`` or ``ctxkill`` names count as unwritten.
+    - ``region`` executes ``setik`` and ``clrk`` (``RegionPort``), its loads through ``assist_*``. ``segments``: see
+      ``SegmentPort``.
+    - ``converts``: the waiting instruction in the memory stage becomes a trap with ``converted``: a fault that the
+      region unit found, or an interrupt that ends the wait of ``fence.i``, ``setik`` or ``clrk``, which are begun again
+      when it returns.
 
-    ``minstret`` counts in plain mode only. Parameter ``config_word``: what ``hxconfig`` reads.
+    ``minstret`` counts in plain mode only. Parameters ``config_word``: what ``hxconfig`` reads; ``boot_quota``: see
+    ``ContextUnit``.
     """
 
     stage: Out(CommitPort())
@@ -105,18 +132,22 @@ class Commit(wiring.Component):
     boot_contexts: In(16)
     boot_status: In(16)
     sleeps: Out(1)
+    region: Out(RegionPort())
+    segments: Out(SegmentPort())
 
-    def __init__(self, config_word: int = 0):
+    def __init__(self, config_word: int = 0, boot_quota: int = 4):
         self._config_word = config_word
+        self._boot_quota = boot_quota
         super().__init__()
 
     def elaborate(self, platform):
         m = Module()
         m.submodules.csr = self._csr = CsrFile(self._config_word)
         m.submodules.trap = self._trap = TrapUnit()
-        m.submodules.context = self._context = ContextUnit()
+        m.submodules.context = self._context = ContextUnit(self._boot_quota)
         m.submodules.mode = self._mode = ModeUnit()
         slot = self.stage.slot
+        self._converted = Fields(TrapRequest, "converted")
         self._done = Signal()  # completes as an instruction, not as a trap
         # One-hot: which system instruction completes.
         self._system = {s: Signal(name=f"does_{s.name.lower()}") for s in System}
@@ -128,6 +159,7 @@ class Commit(wiring.Component):
             self.stage.link.eq(slot.pc + 4),
         ]
         self._waits(m)
+        self._region(m)
         self._traps(m)
         self._registers(m)
         self._contexts(m)
@@ -137,7 +169,7 @@ class Commit(wiring.Component):
 
     def _waits(self, m):
         slot = self.stage.slot
-        flushing = Signal()  # the invalidation was started
+        flushing, aborted = Signal(), Signal()  # the invalidation was started; cleaning was cut short
         alive = slot.valid & ~slot.trap.valid
         fence = Signal()
         fence_waits = Signal()
@@ -147,12 +179,81 @@ class Commit(wiring.Component):
             wfi.eq(alive & (slot.control.system == System.WFI)),
             self.flush_start.eq(fence & ~flushing),
             self.stage.clean_start.eq(fence & ~flushing),
-            fence_waits.eq(fence & (~flushing | self.flush_busy | self.stage.clean_busy)),
-            self.stage.wait.eq(fence_waits | (wfi & ~self._csr.wake)),
+            fence_waits.eq(fence & (~flushing | self.flush_busy | self.stage.clean_busy | aborted)),
+            self.stage.clean_abort.eq(fence & flushing & self._csr.interrupt & self.stage.clean_busy),
             self.sleeps.eq(wfi & self._csr.wakeable),
         ]
-        m.d.sync += flushing.eq(fence_waits)
-        self._fence_waits = fence_waits
+        m.d.sync += flushing.eq(fence_waits & ~self.stage.converts)
+        with m.If(fence & ~flushing):
+            m.d.sync += aborted.eq(0)
+        with m.Elif(self.stage.clean_abort):
+            m.d.sync += aborted.eq(1)
+        ended = aborted & ~self.flush_busy & ~self.stage.clean_busy
+        with m.If(fence & flushing & ended):
+            self._convert(m)
+            with m.If(~self._csr.interrupt):  # it went away: begin again
+                m.d.sync += flushing.eq(0)
+        self._fence_waits, self._wfi_waits = fence_waits, wfi & ~self._csr.wake
+
+    def _convert(self, m):
+        """The waiting instruction gives way to the interrupt, if there still is one."""
+        converted = self._converted
+        m.d.comb += [
+            self.stage.converts.eq(self._csr.interrupt),
+            converted.valid.eq(1),
+            converted.interrupt.eq(1),
+            converted.cause.eq(self._csr.interrupt_code),
+        ]
+
+    def _region(self, m):
+        """``setik`` and ``clrk``: start the region unit, wait, then end as an instruction, a fault or an interrupt."""
+        slot, region, stage = self.stage.slot, self.region, self.stage
+        alive = slot.valid & ~slot.trap.valid
+        installs = slot.control.system == System.SETIK
+        asks, started, waits, over = Signal(), Signal(), Signal(), Signal()
+        m.d.comb += [
+            asks.eq(alive & (installs | (slot.control.system == System.CLRK))),
+            region.start.eq(asks & ~started),
+            over.eq(asks & started & ~region.busy),
+            region.operand.eq(slot.result),
+            region.state.eq(stage.state),
+            region.segments.eq(self._csr.segments_enabled),
+            region.quota.eq(self._context.quota),
+            region.abort.eq(self._csr.interrupt),
+            region.load_done.eq(stage.assist_done),
+            region.data.eq(stage.assist_data),
+            region.load_fault.eq(stage.assist_fault),
+            region.protected.eq(stage.assist_protected),
+            region.physical.eq(stage.assist_physical),
+            stage.assist.eq(region.load),
+            stage.assist_probe.eq(region.probe),
+            stage.assist_addr.eq(region.addr),
+            waits.eq(asks & (~started | region.busy | region.fault.valid | region.aborted)),
+        ]
+        with m.If(installs):
+            m.d.comb += region.command.eq(RegionCommand.INSTALL)
+        with m.Elif(slot.result[CLRK_CONTEXT.bit_length() - 1]):
+            m.d.comb += region.command.eq(RegionCommand.RELEASE_CONTEXT)
+        with m.Else():
+            m.d.comb += region.command.eq(RegionCommand.RELEASE)
+        with m.If(over):
+            m.d.sync += started.eq(0)
+        with m.Elif(region.start):
+            m.d.sync += started.eq(1)
+        with m.If(over & region.fault.valid):
+            m.d.comb += [
+                stage.converts.eq(1),
+                self._converted.valid.eq(1),
+                self._converted.cause.eq(region.fault.cause),
+                self._converted.sub.eq(region.fault.sub),
+            ]
+        with m.Elif(over & region.aborted):
+            self._convert(m)
+        m.d.comb += [
+            stage.converted.eq(self._converted.packed()),
+            stage.wait.eq(self._fence_waits | self._wfi_waits | waits),
+        ]
+        self._region_waits = waits
 
     def _traps(self, m):
         slot, trap, context = self.stage.slot, self._trap, self._context
@@ -202,6 +303,15 @@ class Commit(wiring.Component):
     def _contexts(self, m):
         slot, context = self.stage.slot, self._context
         mret = self._system[System.MRET]
+        with m.Switch(slot.control.system):
+            with m.Case(System.SETIK):
+                m.d.comb += self.stage.other_data.eq(self.region.status.as_value())
+            with m.Case(System.CTXNEW):
+                m.d.comb += self.stage.other_data.eq(context.generation)
+            with m.Default():  # ctxget
+                written = Mux(slot.other_register == 0, slot.pc_known, self.stage.other_written)
+                word = Mux(written, self.stage.other_word, 0)
+                m.d.comb += self.stage.other_data.eq(Mux(slot.other_birth, context.birth_of_other, word))
         m.d.comb += [
             context.boot_contexts.eq(self.boot_contexts),
             context.trap_context.eq(self._csr.trap_context),
@@ -209,6 +319,20 @@ class Commit(wiring.Component):
             context.leave.eq(self.stage.leaves),
             context.run.eq(self._system[System.CTXRUN]),
             context.run_context.eq(slot.other),
+            context.make.eq(self._system[System.CTXNEW]),
+            context.make_quota.eq(slot.result),
+            context.kill.eq(self._system[System.CTXKILL]),
+            self.stage.forget.eq(context.make | context.kill),
+            self.stage.managed.eq(context.managed),
+            self.stage.entries.eq(self.region.entries),
+            self.stage.exhausted.eq(context.exhausted),
+            self.segments.enabled.eq(self._csr.segments_enabled),
+            self.segments.write.eq(self._system[System.SEGPUT]),
+            self.segments.clear.eq(context.make | context.kill),
+            self.segments.context.eq(slot.other),
+            self.segments.segment.eq(slot.other_register[:4]),
+            self.segments.word.eq(slot.other_register[4]),
+            self.segments.data.eq(slot.result),
             context.set_level.eq(mret | (self.stage.takes_trap & ~self.stage.leaves)),
             context.new_level.eq(Mux(mret, self._csr.previous_level, LEVEL_M)),
             context.seal.eq(self._system[System.CRYPTOMODE]),
@@ -264,7 +388,11 @@ class Commit(wiring.Component):
             self.stage.hold.eq(~started | self.halted | self._context.switching | self._mode.read_stack),
             self.stage.redirect.eq(
                 (running & ~started)
-                | (slot.valid & ~self.halted & (slot.trap.valid | (slot.redirect & ~self._fence_waits)))
+                | (
+                    slot.valid
+                    & ~self.halted
+                    & (slot.trap.valid | (slot.redirect & ~self._fence_waits & ~self._region_waits))
+                )
             ),
             self.stage.end_reservation.eq(
                 self.stage.takes_trap
@@ -281,6 +409,6 @@ class Commit(wiring.Component):
         with m.Elif(slot.control.system == System.MRET):
             m.d.comb += self.redirect_pc.eq(self._csr.mepc)
         with m.Elif(slot.control.system == System.CTXRUN):
-            m.d.comb += self.redirect_pc.eq(Mux(slot.pc_known, self.stage.other_pc, 0))
+            m.d.comb += self.redirect_pc.eq(Mux(slot.pc_known, self.stage.other_word, 0))
         with m.Else():
             m.d.comb += self.redirect_pc.eq(slot.goes_to)

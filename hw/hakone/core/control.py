@@ -44,6 +44,7 @@ class LateSource(enum.Enum, shape=3):
     DIVIDE = 3
     CSR = 4
     LINK = 5  #: retmode: pc + 4, because its result field carries the call mask
+    OTHER = 6  #: ctxget, ctxnew, setik: what another context or the region unit answers
 
 
 class Transfer(enum.Enum, shape=2):
@@ -55,7 +56,7 @@ class Transfer(enum.Enum, shape=2):
     JALR = 3
 
 
-class System(enum.Enum, shape=4):
+class System(enum.Enum, shape=5):
     """Instructions that the memory stage treats one by one."""
 
     NONE = 0
@@ -69,6 +70,16 @@ class System(enum.Enum, shape=4):
     CRYPTOLAND = 8
     CTXPUT = 9
     CTXRUN = 10
+    CTXNEW = 11
+    CTXGET = 12
+    CTXKILL = 13
+    SEGPUT = 14
+    SETIK = 15
+    CLRK = 16
+
+
+#: Instructions whose rs1 names a context; they are for level 3.
+CONTEXT_SYSTEM = (System.CTXNEW, System.CTXGET, System.CTXPUT, System.CTXRUN, System.CTXKILL)
 
 
 class Immediate(enum.Enum, shape=3):

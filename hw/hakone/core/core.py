@@ -8,7 +8,7 @@ from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from ..bus.core_ports import FetchPort, LoadStorePort
+from ..bus.core_ports import FetchPort, LoadStorePort, RegionPort, SegmentPort
 from ..bus.probe import RetireRecord
 from ..isa.cause import Cause
 from ..isa.events import Event
@@ -37,9 +37,11 @@ CORE_EVENTS = (
 class Core(wiring.Component):
     """The core.
 
-    Parameter ``config_word`` (32 bits) is what ``hxconfig`` reads.
+    Parameters: ``config_word`` (32 bits) is what ``hxconfig`` reads; ``boot_quota`` (0 to 16) how many attribute
+    entries a context named by boot records may install.
 
-    Members: ``fetch`` and ``memory`` are the doors. ``software``, ``timer``, ``external``: interrupt lines,
+    Members: ``fetch``, ``memory``, ``region`` (``setik``, ``clrk``) and ``segments`` are the doors.
+    ``software``, ``timer``, ``external``: interrupt lines,
     level-sensitive, synchronous; ``time``: ``mtime``. ``boot_contexts`` has a bit for each context that a boot record
     names, ``boot_status`` is what ``hxboot`` reads; both are constant once ``start`` is high. The core is idle from
     reset until ``start``. Nothing needs to be cleared in between: registers, context rows and stack words count as
@@ -54,8 +56,9 @@ class Core(wiring.Component):
     operation or a division, never cancel one. Reservations end at every trap, return and switch.
     """
 
-    def __init__(self, config_word: int = 0):
+    def __init__(self, config_word: int = 0, boot_quota: int = 4):
         self._config_word = config_word
+        self._boot_quota = boot_quota
         super().__init__(
             {
                 "fetch": Out(FetchPort()),
@@ -67,6 +70,8 @@ class Core(wiring.Component):
                 "boot_contexts": In(16),
                 "boot_status": In(16),
                 "start": In(1),
+                "region": Out(RegionPort()),
+                "segments": Out(SegmentPort()),
                 "retire": Out(RetireRecord),
                 "halted": Out(1),
                 **{f"event_{event.name.lower()}": Out(1) for event in CORE_EVENTS},
@@ -75,10 +80,12 @@ class Core(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.commit = commit = Commit(self._config_word)
+        m.submodules.commit = commit = Commit(self._config_word, self._boot_quota)
         m.submodules.pipeline = pipeline = Pipeline()
         connect(m, commit.stage, pipeline.commit)
         connect(m, pipeline.memory, flipped(self.memory))
+        connect(m, commit.region, flipped(self.region))
+        connect(m, commit.segments, flipped(self.segments))
         self._connect_fetch(m, commit, pipeline)
         for name in ("software", "timer", "external", "time", "boot_contexts", "boot_status", "start"):
             m.d.comb += getattr(commit, name).eq(getattr(self, name))

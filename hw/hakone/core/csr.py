@@ -81,6 +81,7 @@ class CsrFile(wiring.Component):
                 "mtvec": Out(32),
                 "hxtvec": Out(32),
                 "custom_enabled": Out(1),
+                "segments_enabled": Out(1),
                 "trap_context": Out(4),
                 "previous_level": Out(2),
                 "modify_privilege": Out(1),
@@ -160,7 +161,7 @@ class CsrFile(wiring.Component):
                 (Csr.MEPC,): self.mepc,
                 (Csr.MTVAL,): self._mtval,
                 (Csr.MCOUNTEREN,): self.counter_enable,
-                (Csr.HXCTL,): self.custom_enabled,
+                (Csr.HXCTL,): Cat(self.custom_enabled, self.segments_enabled),
                 (Csr.HXTVEC,): self.hxtvec,
                 (Csr.HXTCTX,): self.trap_context,
                 (Csr.HXCTX,): self._hxctx,
@@ -207,10 +208,11 @@ class CsrFile(wiring.Component):
                     (Csr.MSCRATCH, self._mscratch),
                     (Csr.MTVAL, self._mtval),
                     (Csr.MCOUNTEREN, self.counter_enable),
-                    (Csr.HXCTL, self.custom_enabled),
                 ):
                     with m.Case(number):
                         m.d.sync += register.eq(wdata)
+                with m.Case(Csr.HXCTL):
+                    m.d.sync += [self.custom_enabled.eq(wdata[0]), self.segments_enabled.eq(wdata[1])]
                 for number, strobe in (
                     (Csr.MCYCLE, self._cycle.write_low),
                     (Csr.MCYCLEH, self._cycle.write_high),

@@ -32,9 +32,18 @@ _CUSTOM_SYSTEM = {
     "cryptomode": (System.CRYPTOMODE, False),
     "retmode": (System.RETMODE, False),
     "cryptoland": (System.CRYPTOLAND, False),
+    "setik": (System.SETIK, False),
+    "clrk": (System.CLRK, False),
+    "ctxnew": (System.CTXNEW, True),
+    "ctxget": (System.CTXGET, True),
     "ctxput": (System.CTXPUT, True),
     "ctxrun": (System.CTXRUN, True),
+    "ctxkill": (System.CTXKILL, True),
+    "segput": (System.SEGPUT, True),
 }
+#: After these, younger instructions are fetched again.
+#: (``ctxget`` because it takes a read port of the register file from the instruction behind it).
+_CUSTOM_FLUSHING = ("cryptomode", "retmode", "setik", "clrk", "ctxget", "ctxrun", "segput")
 
 
 class Decoder(wiring.Component):
@@ -269,7 +278,7 @@ class Decoder(wiring.Component):
                     control.system.eq(system),
                     control.rs1_used.eq(i.rs1),
                     control.rs2_used.eq(i.rs2),
-                    control.flush.eq(name in ("cryptomode", "retmode", "ctxrun")),
+                    control.flush.eq(name in _CUSTOM_FLUSHING),
                 ]
         with m.If(control.system == System.RETMODE):
             m.d.comb += [
@@ -278,5 +287,15 @@ class Decoder(wiring.Component):
                 control.alu.eq(AluOp.PASS),  # operand b: the call mask
                 control.late.eq(LateSource.LINK),
             ]
-        with m.If(control.system == System.CTXPUT):
-            m.d.comb += control.alu.eq(AluOp.PASS)  # operand b: the value
+        with m.Switch(control.system):
+            with m.Case(System.CTXPUT, System.SEGPUT):
+                m.d.comb += control.alu.eq(AluOp.PASS)  # operand b: the value
+            with m.Case(System.CTXNEW):  # operand b: the quota
+                m.d.comb += [self._writes.eq(1), control.alu.eq(AluOp.PASS), control.late.eq(LateSource.OTHER)]
+            with m.Case(System.CTXGET):
+                m.d.comb += [self._writes.eq(1), control.late.eq(LateSource.OTHER)]
+            with m.Case(System.SETIK):
+                m.d.comb += [self._writes.eq(1), control.late.eq(LateSource.OTHER)]
+                m.d.comb += [control.immediate.eq(1)]  # zero: the result is the address
+            with m.Case(System.CLRK):
+                m.d.comb += control.immediate.eq(1)

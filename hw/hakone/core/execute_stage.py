@@ -9,10 +9,11 @@ from amaranth.lib.wiring import In, Out
 
 from ..bus.core_ports import MemoryRequest
 from ..isa.cause import Cause
+from ..isa.encoding import CTXGET_GENERATION
 from .alu import Alu
 from .branch import BranchUnit
 from .context import ContextCheck
-from .control import LateSource, ResultSource, System
+from .control import LateSource, ResultSource
 from .divide import Divider
 from .multiply import Multiplier
 from .slots import ExecuteSlot, MemorySlot
@@ -29,6 +30,8 @@ class ExecuteStage(wiring.Component):
     - ``product`` and ``quotient``: results of the instruction that is in the memory stage; ``dividing``: the latter
       is not ready.
     - ``operand``: rs1 (for the early read of another context's bank).
+    - ``context``, ``level``, ``trap_context``, ``exists``, ``managed``, ``sealed``, ``entries``, ``exhausted``: see
+      ``ContextCheck``.
     """
 
     slot: In(ExecuteSlot)
@@ -37,8 +40,13 @@ class ExecuteStage(wiring.Component):
     interrupt: In(1)
     interrupt_code: In(Cause)
     context: In(4)
+    level: In(2)
+    trap_context: In(4)
     exists: In(16)
+    managed: In(16)
     sealed: In(16)
+    entries: In(16)
+    exhausted: In(1)
     pc_known: In(1)
     following: Out(MemorySlot)
     request: Out(MemoryRequest)
@@ -53,7 +61,7 @@ class ExecuteStage(wiring.Component):
         slot, control, out = self.slot, self.slot.control, self.following
         m.submodules.alu = alu = Alu()
         m.submodules.branch = branch = BranchUnit()
-        rs2 = Signal(32)
+        rs2 = self._rs2 = Signal(32)
         m.d.comb += [
             self.operand.eq(Mux(slot.rs1_late, self.late_result, slot.rs1)),
             rs2.eq(Mux(slot.rs2_late, self.late_result, slot.rs2)),
@@ -90,6 +98,7 @@ class ExecuteStage(wiring.Component):
             out.redirect.eq(branch.mispredicted | control.flush),
             out.other.eq(self.operand[:4]),
             out.other_register.eq(self.operand[8:13]),
+            out.other_birth.eq(self.operand[CTXGET_GENERATION.bit_length() - 1]),
             out.pc_known.eq(self.pc_known),
             out.key_slot.eq(slot.key_slot),
             out.owner.eq(slot.owner),
@@ -109,17 +118,17 @@ class ExecuteStage(wiring.Component):
         slot, system, trap = self.slot, self.slot.control.system, self.following.trap
         m.submodules.check = check = ContextCheck()
         m.d.comb += [
-            check.put.eq(system == System.CTXPUT),
+            check.system.eq(system),
             check.operand.eq(self.operand),
-            check.context.eq(self.context),
-            check.exists.eq(self.exists),
-            check.sealed.eq(self.sealed),
+            check.value.eq(self._rs2),
             trap.eq(slot.trap),
         ]
+        for name in ("context", "level", "trap_context", "exists", "managed", "sealed", "entries", "exhausted"):
+            m.d.comb += getattr(check, name).eq(getattr(self, name))
         with m.If(self.interrupt):
             m.d.comb += [trap.eq(0), trap.valid.eq(1), trap.interrupt.eq(1), trap.cause.eq(self.interrupt_code)]
-        with m.Elif(~slot.trap.valid & (check.put | (system == System.CTXRUN)) & check.refused):
-            m.d.comb += [trap.valid.eq(1), trap.cause.eq(Cause.CONTEXT), trap.sub.eq(check.sub)]
+        with m.Elif(~slot.trap.valid & check.refused):
+            m.d.comb += [trap.valid.eq(1), trap.cause.eq(check.cause), trap.sub.eq(check.sub)]
 
     def _long_operations(self, m, rs2):
         control = self.slot.control

@@ -12,9 +12,10 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from ..bus.core_ports import FetchedInstruction, LoadStorePort
+from ..bus.core_ports import FetchedInstruction, LoadStorePort, MemoryOp
+from ..lib.fields import Fields
 from .commit import CommitPort
-from .control import LateSource, System
+from .control import AluOp, Control, LateSource, System
 from .execute_stage import ExecuteStage
 from .read_stage import ReadStage
 from .register_file import STACK_POINTER, RegisterFile, WrittenMask
@@ -55,6 +56,7 @@ class Pipeline(wiring.Component):
         self._fetched = Signal(FetchedInstruction)
         self._written = Signal(Bypass)  # what was in write-back one step earlier: not yet in the data read
         self._advance = Signal()
+        self._assist_issues = Signal()
         self._issue(m)
         self._addresses(m)
         self._connect_read(m)
@@ -62,6 +64,7 @@ class Pipeline(wiring.Component):
         self._step(m)
         self._complete(m)
         self._write(m)
+        self._assist(m)
         return m
 
     def _issue(self, m):
@@ -78,12 +81,15 @@ class Pipeline(wiring.Component):
             self.memory_waits.eq(memory.busy & (in_memory | (self._execute.asks & ~commit.redirect))),
             self.divide_waits.eq(divides & self._execute.dividing),
             self._advance.eq(~(self.memory_waits | faults | self.divide_waits | commit.wait)),
-            memory.issue.eq(self._execute.asks & self._advance & ~commit.redirect),
+            memory.issue.eq(
+                (self._execute.asks & self._advance & ~commit.redirect) | (self._assist_issues & ~memory.busy)
+            ),
             memory.request.eq(self._execute.request),
             memory.state.eq(commit.state),
             memory.state.level.eq(commit.memory_level),
             memory.end_reservation.eq(commit.end_reservation),
             memory.clean_start.eq(commit.clean_start),
+            memory.clean_abort.eq(commit.clean_abort),
             commit.clean_busy.eq(memory.clean_busy),
         ]
         with m.If(self._advance):
@@ -101,6 +107,39 @@ class Pipeline(wiring.Component):
                     slot.trap.sub.eq(memory.fault.sub),
                     slot.trap.value_valid.eq(1),
                 ]
+            with m.If(commit.converts):
+                m.d.sync += slot.trap.eq(commit.converted)
+
+    def _assist(self, m):
+        """Loads for the region unit, while its instruction waits in the memory stage. Each is put into execute, where
+        a younger instruction stands that will be fetched again: so no multiplexer lengthens the way of an address.
+        """
+        commit, memory, x = self.commit, self.memory, self.execute_slot
+        load, control = Fields(ExecuteSlot, "assist"), Fields(Control, "assist_control")
+        waits = Signal()
+        done = waits & ~memory.busy
+        m.d.comb += [
+            load.valid.eq(1),
+            load.rs1.eq(commit.assist_addr),
+            load.control.eq(control.packed()),
+            control.memory.eq(1),
+            control.immediate.eq(1),
+            control.alu.eq(AluOp.ADD),
+            control.funct3.eq(0b010),
+            control.memory_op.eq(Mux(commit.assist_probe, MemoryOp.PROBE, MemoryOp.LOAD)),
+            commit.assist_done.eq(done),
+            commit.assist_data.eq(memory.rdata),
+            commit.assist_fault.eq(memory.fault),
+            commit.assist_protected.eq(memory.protected),
+            commit.assist_physical.eq(memory.physical),
+        ]
+        with m.If(self._assist_issues):
+            with m.If(~memory.busy):
+                m.d.sync += [self._assist_issues.eq(0), waits.eq(1), x.valid.eq(0)]
+        with m.Elif(done):
+            m.d.sync += waits.eq(0)
+        with m.Elif(commit.assist & ~waits):
+            m.d.sync += [self._assist_issues.eq(1), x.eq(load.packed())]
 
     def _addresses(self, m):
         """Addresses of the file's read ports: x2 at a switch, ``ctxrun``'s program counter, else rs1 and rs2."""
@@ -113,8 +152,9 @@ class Pipeline(wiring.Component):
             file.read1_address.eq(Cat(word[15:20], bank)),
             file.read2_address.eq(Cat(word[20:25], bank)),
         ]
-        with m.If(self.execute_slot.valid & (self.execute_slot.control.system == System.CTXRUN)):
-            m.d.comb += file.read1_address.eq(Cat(Const(0, 5), self._execute.operand[:4]))
+        system, other = self.execute_slot.control.system, self._execute.following
+        with m.If(self.execute_slot.valid & ((system == System.CTXRUN) | (system == System.CTXGET))):
+            m.d.comb += file.read1_address.eq(Cat(Mux(system == System.CTXRUN, 0, other.other_register), other.other))
         with m.If(commit.read_stack):
             m.d.comb += file.read1_address.eq(Cat(Const(STACK_POINTER, 5), bank))
 
@@ -158,11 +198,12 @@ class Pipeline(wiring.Component):
             execute.interrupt.eq(commit.interrupt),
             execute.interrupt_code.eq(commit.interrupt_code),
             execute.context.eq(commit.state.context),
-            execute.exists.eq(commit.exists),
-            execute.sealed.eq(commit.sealed),
+            execute.level.eq(commit.state.level),
             execute.pc_known.eq(commit.pc_known),
             commit.check_context.eq(execute.operand[:4]),
         ]
+        for name in ("trap_context", "exists", "managed", "sealed", "entries", "exhausted"):
+            m.d.comb += getattr(execute, name).eq(getattr(commit, name))
 
     def _step(self, m):
         """Align to register read to execute. A redirect drops both, even while the memory stage waits."""
@@ -191,7 +232,10 @@ class Pipeline(wiring.Component):
             done.eq(slot.valid & ~slot.trap.valid),
             commit.slot.eq(slot),
             commit.completes.eq(self._advance),
-            commit.other_pc.eq(self._file.read1_data),
+            commit.other_word.eq(self._file.read1_data),
+            commit.other_written.eq(self._mask.get_written),
+            self._mask.get_context.eq(slot.other),
+            self._mask.get_register.eq(slot.other_register),
         ]
         with m.Switch(slot.control.late):
             with m.Case(LateSource.NONE):
@@ -206,7 +250,10 @@ class Pipeline(wiring.Component):
                 m.d.comb += late.eq(commit.csr_data)
             with m.Case(LateSource.LINK):
                 m.d.comb += late.eq(commit.link)
+            with m.Case(LateSource.OTHER):
+                m.d.comb += late.eq(commit.other_data)
         put = done & (slot.control.system == System.CTXPUT)
+        leaves = commit.leaves | (done & (slot.control.system == System.CTXRUN))  # its PC stays in its bank
         with m.If(self._advance):
             m.d.sync += [
                 w.retire.eq(done),
@@ -215,7 +262,7 @@ class Pipeline(wiring.Component):
                 w.raw.eq(slot.raw),
                 w.rd.eq(slot.rd),
                 w.rd_write.eq(done & slot.control.rd_write),
-                w.result.eq(Mux(commit.leaves, commit.record.pc, late)),
+                w.result.eq(Mux(commit.leaves, commit.record.pc, Mux(leaves, commit.link, late))),
                 w.interrupt.eq(slot.trap.interrupt),
                 w.cause.eq(slot.trap.cause),
                 w.value.eq(commit.record.value),
@@ -223,12 +270,12 @@ class Pipeline(wiring.Component):
                 w.encrypted.eq(commit.state.encrypted),
                 w.level.eq(commit.state.level),
                 w.put.eq(put),
-                w.bank_write.eq(put | commit.leaves | (done & slot.control.rd_write)),
+                w.bank_write.eq(put | leaves | (done & slot.control.rd_write)),
                 w.address.eq(Cat(slot.rd, commit.state.context)),
             ]
             with m.If(put):
                 m.d.sync += w.address.eq(Cat(slot.other_register, slot.other))
-            with m.If(commit.leaves):
+            with m.If(leaves):
                 m.d.sync += w.address.eq(Cat(Const(0, 5), commit.state.context))
         m.d.sync += self.write_new.eq(self._advance)
 
@@ -250,6 +297,8 @@ class Pipeline(wiring.Component):
             commit.pc_written.eq(writes & (register == 0)),
             commit.pc_context.eq(w.address[5:]),
             commit.stack_in.eq(Mux(mask.mask[STACK_POINTER], file.read1_data, 0)),
+            mask.forget.eq(commit.forget),
+            mask.forget_context.eq(self.memory_slot.other),
             mask.keep_valid.eq(commit.keep_valid),
             mask.keep.eq(commit.keep),
             mask.swap.eq(commit.swap),

@@ -64,7 +64,8 @@ class ReadStage(wiring.Component):
 
     - ``file1``, ``file2``, ``mask``: register file data of rs1 and rs2, and the written registers.
     - ``execute``, ``memory``, ``write``, ``written``: bypass sources.
-    - ``put_ahead``: a ``ctxput`` is in execute or memory; ``ctxrun`` waits for it, since it reads the bank early.
+    - ``put_ahead``: a ``ctxput`` is in execute or memory; ``ctxrun`` and ``ctxget`` wait, since they read the
+      bank early.
     - ``context``, ``trap_context``, ``level``, ``mode``, ``custom_enabled``, ``timeout_wait``, ``counter_enable``:
       who runs and what he may. All change only with a redirect, so that what is decided here still holds when the
       instruction completes.
@@ -114,7 +115,8 @@ class ReadStage(wiring.Component):
                 m.d.comb += getattr(operand, source).eq(getattr(self, source))
             operands.append(operand)
         rs1, rs2 = operands
-        put_wait = (control.system == System.CTXRUN) & self.put_ahead
+        reads_bank = (control.system == System.CTXRUN) | (control.system == System.CTXGET)
+        put_wait = reads_bank & self.put_ahead
         m.d.comb += [
             decoder.word.eq(word),
             decoder.level.eq(self.level),
@@ -200,6 +202,9 @@ class ReadStage(wiring.Component):
                         self._raise(m, Cause.MODE, Sub.MODE_CONTEXT)
                     with m.Elif(mode.encrypted):
                         self._raise(m, Cause.MODE, Sub.MODE_NOT_PLAIN)
+                with m.Case(System.SETIK):
+                    with m.If(~mode.encrypted):
+                        self._raise(m, Cause.MODE, Sub.MODE_NOT_ENCRYPTED)
                 with m.Case(System.RETMODE):
                     with m.If(~mode.encrypted):
                         self._raise(m, Cause.MODE, Sub.MODE_NOT_ENCRYPTED)

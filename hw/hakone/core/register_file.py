@@ -56,6 +56,9 @@ class WrittenMask(wiring.Component):
     - ``mask``: bit n for register n of the current context (bit 0 is always 0: x0 reads zero).
     - ``set_valid``, ``set_register``: a write to the current context.
     - ``put_valid``, ``put_context``, ``put_register``: a write to another context (never with ``swap``).
+    - ``get_context``, ``get_register``: ``get_written``, in the same cycle, tells whether a register of another context
+      was written (meaningless in a cycle with ``swap`` or ``put_valid``).
+    - ``forget``, ``forget_context``: every register of another context becomes unwritten (never with the two above).
     - ``keep_valid``, ``keep``: registers outside ``keep`` become unwritten, a register set in the same cycle too.
     - ``stack_valid``, ``stack_written``: the state of x2 becomes ``stack_written``.
     - ``swap`` (one cycle): stores the mask for ``swap_from`` and loads that of ``swap_to``. Nothing else in that cycle.
@@ -70,6 +73,11 @@ class WrittenMask(wiring.Component):
     put_valid: In(1)
     put_context: In(CONTEXT_BITS)
     put_register: In(5)
+    get_context: In(CONTEXT_BITS)
+    get_register: In(5)
+    get_written: Out(1)
+    forget: In(1)
+    forget_context: In(CONTEXT_BITS)
     keep_valid: In(1)
     keep: In(32)
     stack_valid: In(1)
@@ -85,7 +93,8 @@ class WrittenMask(wiring.Component):
         row_valid = Signal(CONTEXTS)
         row = Signal(32)
         m.d.comb += [
-            read.addr.eq(Mux(self.swap, self.swap_to, self.put_context)),
+            read.addr.eq(Mux(self.swap, self.swap_to, Mux(self.put_valid, self.put_context, self.get_context))),
+            self.get_written.eq(row.bit_select(self.get_register, 1)),
             row.eq(Mux(row_valid.bit_select(read.addr, 1), read.data, 0)),
             write.en.eq(self.swap | self.put_valid),
             write.addr.eq(Mux(self.swap, self.swap_from, self.put_context)),
@@ -93,6 +102,8 @@ class WrittenMask(wiring.Component):
         ]
         with m.If(write.en):
             m.d.sync += row_valid.bit_select(write.addr, 1).eq(1)
+        with m.If(self.forget):
+            m.d.sync += row_valid.bit_select(self.forget_context, 1).eq(0)
 
         following = Signal(32)
         m.d.comb += following.eq(self.mask | Mux(self.set_valid, _one_hot(self.set_register), 0))

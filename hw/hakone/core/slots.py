@@ -53,8 +53,9 @@ class MemorySlot(data.Struct):
     taken: 1
     mispredicted: 1
     redirect: 1
-    other: 4  # context operand of ctxput and ctxrun
-    other_register: 5
+    other: 4  # context operand of an instruction on contexts, or of segput
+    other_register: 5  # and its register; the segment and the word of segput
+    other_birth: 1  # ctxget of the generation
     pc_known: 1
     trap: TrapRequest
     key_slot: 4

@@ -34,7 +34,7 @@ _STORAGE = {
     Csr.MEPC: 0xFFFF_FFFE,
     Csr.MCAUSE: 0x8000_001F,
     Csr.MTVAL: 0xFFFF_FFFF,
-    Csr.HXCTL: 0x1,
+    Csr.HXCTL: 0x3,
     Csr.HXTVEC: 0xFFFF_FFFC,
 }
 _CONSTANT = {
