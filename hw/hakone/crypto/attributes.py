@@ -2,10 +2,11 @@
 
 Clock domain ``sync``. The ranges, which every look-up compares at once, stand in flops; the rest of an entry stands
 in a small memory that a look-up reads at the index it found (two read ports: fetch and data). The comparison itself is
-``lookup.AttributeLookup``. Requirement AR-02 names the fields.
+``lookup.AttributeLookup``. What the region unit must know of an entry stands once more in a memory that it walks.
+Requirement AR-02 names the fields.
 """
 
-from amaranth import Module, Signal
+from amaranth import Cat, Module, Signal
 from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -14,6 +15,7 @@ from ..isa.formats import Algorithm
 
 ENTRIES_MAX = 16  #: entries that an index of four bits can name
 READ_PORTS = 2  #: fetch and data
+CONTEXTS = 16
 
 
 class AttributeRange(data.Struct):
@@ -27,7 +29,8 @@ class AttributeRange(data.Struct):
 class AttributeContent(data.Struct):
     """What a look-up reads: cipher, key-store slot and key size in bytes, rights, domain and owner index.
 
-    ``domain`` is 0 for a window to plain memory. ``owner`` is 0 where no owner id applies.
+    ``domain`` is 0 for a window to plain memory. ``owner`` is 0 where no owner id applies. ``segment_base``: see
+    ``bus.core_ports.RegionMatch``; it is 0 for a window.
     """
 
     algorithm: Algorithm
@@ -36,13 +39,24 @@ class AttributeContent(data.Struct):
     flags: 8  # isa.formats.RegionFlag
     domain: 4
     owner: 4
+    segment_base: 20
 
 
 class AttributeEntry(data.Struct):
-    """One whole attribute entry, as it is installed."""
+    """One whole attribute entry, as it is installed. ``counted``: it counts against its context's quota."""
 
     range: AttributeRange
     content: AttributeContent
+    counted: 1
+
+
+class AttributePlace(data.Struct):
+    """What a walk sees of one place. Only ``used`` means something when it is low."""
+
+    used: 1
+    counted: 1
+    range: AttributeRange
+    domain: 4
 
 
 class AttributeReadPort(wiring.Signature):
@@ -64,17 +78,28 @@ class AttributeReadPort(wiring.Signature):
         )
 
 
+class AttributeWalkPort(wiring.Signature):
+    """From the region unit to the registers: ``place`` of number ``index`` in the same cycle, and ``remove``, which
+    takes the entry at ``index`` away at the end of the cycle; ``last``: it is its context's only one. A number beyond
+    the last place is never used.
+    """
+
+    def __init__(self):
+        super().__init__({"index": Out(4), "place": In(AttributePlace), "remove": Out(1), "last": Out(1)})
+
+
 class AttributeRegisters(wiring.Component):
     """The attribute entries of the chip. No software at any level has a way to read them.
 
-    ``install`` takes one entry per cycle into the next free place; it is seen by look-ups from the next cycle on.
-    ``install.ready`` is low, and stays so, when every place is taken: nothing is ever overwritten. ``free`` is the
-    number of places left. Synchronous reset empties all. The caller installs only entries that do not overlap another
-    one of the same context, and none of context 0; the look-up ignores entries of context 0 in any case.
+    ``install`` takes one entry per cycle into the lowest free place; look-ups and walks see it from the next cycle on.
+    ``install.ready`` is low when every place is taken: nothing is ever overwritten. ``free`` is the number of places
+    left. ``walk`` shows places one by one and removes; not in a cycle in which an entry is installed. Synchronous reset
+    empties all. The caller installs only entries that do not overlap another one of the same context, and none of
+    context 0; the look-up ignores entries of context 0 in any case.
 
     Parameters: ``entries``, 1 to 16. Members: ``install`` (stream of ``AttributeEntry``), ``free`` (0 to ``entries``),
-    ``read`` (two ``AttributeReadPort``, seen from this side). Errors: ``ValueError`` for an impossible number of
-    entries.
+    ``walk`` and ``read`` (``AttributeWalkPort``, two ``AttributeReadPort``, seen from this side), ``contexts`` (bit per
+    context that has an entry). Errors: ``ValueError`` for an impossible number of entries.
     """
 
     def __init__(self, entries: int = ENTRIES_MAX):
@@ -84,33 +109,51 @@ class AttributeRegisters(wiring.Component):
             {
                 "install": In(stream.Signature(AttributeEntry)),
                 "free": Out(range(entries + 1), init=entries),
+                "walk": In(AttributeWalkPort()),
                 "read": In(port).array(READ_PORTS),
+                "contexts": Out(CONTEXTS),
             }
         )
 
     def elaborate(self, _platform) -> Module:
-        """Flops for the ranges, a memory for the contents, a counter of used places."""
+        """Flops for the ranges, memories for the rest, and which places are taken."""
         m = Module()
         m.submodules.contents = contents = memory.Memory(shape=AttributeContent, depth=ENTRIES_MAX, init=[])
-        write = contents.write_port()
-        used = Signal(range(self._entries + 1))
+        m.submodules.places = places = memory.Memory(shape=AttributePlace, depth=ENTRIES_MAX, init=[])
         ranges = [Signal(AttributeRange, name=f"range_{n}") for n in range(self._entries)]
-
-        m.d.comb += [
-            self.install.ready.eq(used != self._entries),
-            self.free.eq(self._entries - used),
-            write.addr.eq(used),
-            write.data.eq(self.install.payload.content),
-            write.en.eq(self.install.valid & self.install.ready),
-        ]
-        with m.If(write.en):
-            m.d.sync += used.eq(used + 1)
+        used, lowest = Signal(self._entries), Signal(4)
+        taken = self.install.valid & self.install.ready
+        entry, remove = self.install.payload, self.walk.remove & self.walk.place.used
+        for n in reversed(range(self._entries)):
+            with m.If(~used[n]):
+                m.d.comb += lowest.eq(n)
+        m.d.comb += self.install.ready.eq(~used.all())
+        for store, value in (
+            (contents, entry.content),
+            (places, Cat(1, entry.counted, entry.range, entry.content.domain)),
+        ):
+            write = store.write_port()
+            m.d.comb += [write.addr.eq(lowest), write.data.eq(value), write.en.eq(taken)]
+        with m.If(taken):
+            m.d.sync += [self.free.eq(self.free - 1), self.contexts.bit_select(entry.range.context, 1).eq(1)]
+        with m.Elif(remove):
+            m.d.sync += self.free.eq(self.free + 1)
+            with m.If(self.walk.last):
+                m.d.sync += self.contexts.bit_select(self.walk.place.range.context, 1).eq(0)
         for n in range(self._entries):
-            with m.If(write.en & (used == n)):
-                m.d.sync += ranges[n].eq(self.install.payload.range)
+            with m.If(taken & (lowest == n)):
+                m.d.sync += [ranges[n].eq(entry.range), used[n].eq(1)]
+            with m.If(remove & (self.walk.index == n)):
+                m.d.sync += [ranges[n].context.eq(0), used[n].eq(0)]
         for port in self.read:
             content = contents.read_port(domain="comb")
             m.d.comb += [content.addr.eq(port.index), port.content.eq(content.data)]
             for n in range(self._entries):
                 m.d.comb += port.range[n].eq(ranges[n])
+        place = places.read_port(domain="comb")
+        m.d.comb += [
+            place.addr.eq(self.walk.index),
+            self.walk.place.eq(place.data),
+            self.walk.place.used.eq(used.bit_select(self.walk.index, 1)),
+        ]
         return m

@@ -13,6 +13,15 @@ from ..bus.core_ports import DomainPort, DomainRow
 DOMAINS = 16  #: rows of the table, row 0 (plain memory) included
 
 
+class DomainWalkPort(wiring.Signature):
+    """From the region unit to the table: ``row`` of number ``index`` in the same cycle, its ``valid`` telling that the
+    row is in use, poisoned or not; and ``remove``, which takes that row out at the end of the cycle.
+    """
+
+    def __init__(self):
+        super().__init__({"index": Out(range(DOMAINS)), "row": In(DomainRow), "remove": Out(1)})
+
+
 class DomainTable(wiring.Component):
     """Sixteen rows; row 0 is plain memory, always valid and fixed.
 
@@ -20,12 +29,12 @@ class DomainTable(wiring.Component):
     ends a poisoning; row 0 cannot be installed. ``poison`` at any read port (one cycle) marks that port's domain from
     the next cycle on: its row then reads with ``valid`` low, so that no key serves it any more, and ``poisoned`` tells
     why. Row 0 cannot be poisoned: what fails in plain memory is a bus error of whoever uses it. Poison and install of
-    one row in one cycle: poison wins. A row that was never installed reads with ``valid`` low. Synchronous reset
-    empties all rows.
+    one row in one cycle: poison wins. A row that is not installed reads with ``valid`` low. ``walk`` shows rows one by
+    one and removes them, which ends a poisoning as well. Synchronous reset empties all rows.
 
     Parameters: ``ports``, 1 to 3 read ports. Members: ``install``, ``install_domain``, ``install_row`` (its ``valid``
-    is not looked at), ``read`` (array of ``DomainPort``, seen from this side), ``poisoned`` (bit per domain). Holds no
-    key. Errors: ``ValueError`` for an impossible number of ports.
+    is not looked at), ``read`` (array of ``DomainPort``, seen from this side), ``walk`` (``DomainWalkPort``, seen from
+    this side), ``poisoned`` (bit per domain). Holds no key. Errors: ``ValueError`` for an impossible number of ports.
     """
 
     def __init__(self, ports: int = 3):
@@ -37,6 +46,7 @@ class DomainTable(wiring.Component):
                 "install_domain": In(range(DOMAINS)),
                 "install_row": In(DomainRow),
                 "read": In(DomainPort()).array(ports),
+                "walk": In(DomainWalkPort()),
                 "poisoned": Out(DOMAINS),
             }
         )
@@ -56,6 +66,18 @@ class DomainTable(wiring.Component):
             m.d.sync += [
                 valid.bit_select(self.install_domain, 1).eq(1),
                 self.poisoned.bit_select(self.install_domain, 1).eq(0),
+            ]
+        walked = rows.read_port(domain="comb")
+        m.d.comb += [
+            walked.addr.eq(self.walk.index),
+            self.walk.row.eq(walked.data),
+            # A poisoned row counts as used: its key and tag may not be bound elsewhere while anyone has an entry.
+            self.walk.row.valid.eq((valid | self.poisoned).bit_select(self.walk.index, 1)),
+        ]
+        with m.If(self.walk.remove):
+            m.d.sync += [
+                valid.bit_select(self.walk.index, 1).eq(0),
+                self.poisoned.bit_select(self.walk.index, 1).eq(0),
             ]
         for port in self.read:
             row = rows.read_port(domain="comb")

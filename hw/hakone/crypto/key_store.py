@@ -1,7 +1,8 @@
 """Key store: the round keys of sixteen slots, in the order in which the lanes use them.
 
-Clock domain ``sync``. Raw keys come from the boot loader over a stream and are expanded while they come; nothing but
-the ciphers' lanes can read what is stored. Expansion itself is ``key_schedule``.
+Clock domain ``sync``. Raw keys come from the boot loader or the region unit over a stream and are expanded while they
+come; nothing but the ciphers' lanes can read what is stored. Expansion itself is ``key_schedule``; whether a key is
+there already is told by ``raw_keys``.
 """
 
 from amaranth import Cat, Module, Mux, Signal
@@ -12,8 +13,8 @@ from ..isa.formats import Algorithm
 from .aes_lane import KEY_BITS, ROUNDS_LONG, ROUNDS_SHORT, KeyAddress, KeyReadPort
 from .boot_loader import KeyWord
 from .key_schedule import KeyExpansion
+from .raw_keys import SLOTS, KeySearchPort, RawKeys
 
-SLOTS = 16
 DATA_PORTS = 4
 
 
@@ -26,9 +27,11 @@ class KeyStore(wiring.Component):
     that is not AES-XTS, or a ``last`` at another place refuses the key: the words up to ``last`` are dropped, and the
     slot is wiped and stays invalid.
 
-    ``erase`` (stream of a slot number) makes the slot invalid from the next cycle on and overwrites it with zeros in
-    32 cycles. It is taken before an ``install`` of the same cycle, and not while a key is being installed. After reset,
-    all slots are overwritten in 512 cycles. ``busy`` is high in all that time; ``install`` and ``erase`` wait.
+    ``cancel`` (one cycle) ends an installation at any word, the slot being wiped; the last word that is taken in its
+    cycle counts as not taken. ``erase`` (stream of a slot number) makes the slot invalid from the next cycle on and
+    overwrites it with zeros in 32 cycles. It is taken before an ``install`` of the same cycle, and not while a key is
+    being installed. After reset, all slots are overwritten in 512 cycles. ``busy`` is high in all that time;
+    ``install`` and ``erase`` wait. ``search`` (``KeySearchPort``, seen from this side) finds slots with an equal key.
 
     ``data_keys`` and ``tweak_keys`` (``KeyReadPort``, seen from this side): a round key in the cycle after its
     address, held until the next ``en``. With ``inverse``, the data keys for decryption in their order of use, ready
@@ -44,7 +47,9 @@ class KeyStore(wiring.Component):
     """
 
     install: In(stream.Signature(KeyWord))
+    cancel: In(1)
     erase: In(stream.Signature(4))
+    search: In(KeySearchPort())
     busy: Out(1)
     valid: Out(SLOTS)
     data_keys: In(KeyReadPort()).array(DATA_PORTS)
@@ -53,6 +58,8 @@ class KeyStore(wiring.Component):
     def __init__(self):
         super().__init__()
         self._expansion = KeyExpansion()
+        self._raw = RawKeys()
+        self._long_slots = Signal(SLOTS)
         self._slot = Signal(4)
         self._algorithm = Signal(Algorithm)
         self._long = Signal()
@@ -69,7 +76,10 @@ class KeyStore(wiring.Component):
         """Memories, and the order of things; the work of each state stands in a method."""
         m = Module()
         m.submodules.expansion = self._expansion
+        m.submodules.raw = raw = self._raw
+        wiring.connect(m, wiring.flipped(self.search), raw.search)
         self._memories(m)
+        searched_long = self.search.algorithm == Algorithm.AES256_XTS
         m.d.comb += [
             self._long.eq(self._algorithm == Algorithm.AES256_XTS),
             self._expansion.long.eq(self._long),
@@ -77,6 +87,9 @@ class KeyStore(wiring.Component):
             self._address.slot.eq(self._slot),
             self._word.eq(self._expansion.word),
             self.busy.eq(1),
+            raw.candidates.eq(self.valid & (self._long_slots ^ ~searched_long.replicate(SLOTS))),
+            raw.slot.eq(self._slot),
+            raw.index.eq(self.install.payload.index),
         ]
         with m.FSM(name="store_state", init="WIPE"):
             self._idle(m)
@@ -121,6 +134,8 @@ class KeyStore(wiring.Component):
                 self._words.eq(0b1111),
                 self._address.index.eq(self._row[:4]),
                 self._address.inverse.eq(self._row[4]),
+                self._raw.write.eq(1),
+                self._raw.index.eq(self._row[:4]),
             ]
             m.d.sync += self._row.eq(self._row + 1)
             with m.If(self._row.all()):
@@ -139,7 +154,7 @@ class KeyStore(wiring.Component):
             with m.If(self.erase.valid):
                 m.d.sync += [self._slot.eq(self.erase.payload), self.valid.bit_select(self.erase.payload, 1).eq(0)]
                 m.next = "WIPE"
-            with m.Elif(self.install.valid):
+            with m.Elif(self.install.valid & ~self.cancel):
                 m.d.comb += self._expansion.begin.eq(1)
                 m.d.sync += [
                     self._slot.eq(first.slot),
@@ -149,6 +164,12 @@ class KeyStore(wiring.Component):
                 m.next = "DROP"
                 with m.If((first.algorithm == Algorithm.AES128_XTS) | (first.algorithm == Algorithm.AES256_XTS)):
                     m.next = "KEY"
+
+    def _obey_cancel(self, m: Module) -> None:
+        """Last in a state of an installation: give it up."""
+        with m.If(self.cancel):
+            m.d.sync += self._row.eq(0)
+            m.next = "WIPE"
 
     def _take(self, m: Module) -> None:
         """A word of the key itself: the one that is due, or the key is refused. The last one is taken at the end."""
@@ -162,12 +183,15 @@ class KeyStore(wiring.Component):
                 m.next = "DROP"
                 with m.If(fits & (given.last == ends)):
                     m.d.comb += [self.install.ready.eq(~ends), self._expansion.step.eq(1)]
+                    m.d.comb += [self._raw.write.eq(1), self._raw.word.eq(given.word)]
                     self._write_forward(m)
                     m.next = "INVERSE"
+            self._obey_cancel(m)
         with m.State("DROP"):
             m.d.comb += self.install.ready.eq(1)
             with m.If(self.install.valid & given.last):
                 m.next = "WIPE"
+            self._obey_cancel(m)
 
     def _write_forward(self, m: Module) -> None:
         """The new word to its row, of the data key or of the tweak key."""
@@ -186,6 +210,7 @@ class KeyStore(wiring.Component):
             m.d.comb += self._expansion.step.eq(1)
             self._write_forward(m)
             m.next = "INVERSE"
+            self._obey_cancel(m)
         with m.State("INVERSE"):
             m.d.comb += [
                 self._words.eq(1 << self._index[:2]),
@@ -207,6 +232,7 @@ class KeyStore(wiring.Component):
                 m.next = "KEY"
                 with m.If(self._tweak):
                     m.next = "CLEAR"
+            self._obey_cancel(m)
 
     def _finish(self, m: Module) -> None:
         """Nothing of the key stays in the expansion; then the last word is taken and the slot is valid."""
@@ -215,8 +241,13 @@ class KeyStore(wiring.Component):
             m.d.sync += self._row.eq(self._row + 1)
             with m.If(self._row[:3].all()):
                 m.next = "FINISH"
+            self._obey_cancel(m)
         with m.State("FINISH"):
             m.d.comb += self.install.ready.eq(1)
-            with m.If(self.install.valid):
-                m.d.sync += self.valid.bit_select(self._slot, 1).eq(1)
+            with m.If(self.install.valid & ~self.cancel):
+                m.d.sync += [
+                    self.valid.bit_select(self._slot, 1).eq(1),
+                    self._long_slots.bit_select(self._slot, 1).eq(self._long),
+                ]
                 m.next = "IDLE"
+            self._obey_cancel(m)

@@ -53,6 +53,7 @@ class AttributeLookup(wiring.Component):
             found.domain.eq(content.domain),
             found.key_slot.eq(content.key_slot),
             found.owner.eq(content.owner),
+            found.segment_base.eq(content.segment_base),
         ]
         with m.If(Cat(matches).any()):
             m.d.comb += self.port.match.eq(found)
