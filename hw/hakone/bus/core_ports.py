@@ -246,6 +246,18 @@ class RegionPort(wiring.Signature):
         )
 
 
+class DomainCleanPort(wiring.Signature):
+    """Region unit to data side: take every line of one domain out of the data cache.
+
+    ``start`` (one cycle) with ``domain`` (not 0; held until the end). ``busy`` is high from the next cycle until every
+    line of the domain is invalid and memory has acknowledged those that were dirty, or until ``abort`` (a level) has
+    stopped it at a line boundary; then it may be started again, and finds less to do.
+    """
+
+    def __init__(self):
+        super().__init__({"start": Out(1), "domain": Out(4), "abort": Out(1), "busy": In(1)})
+
+
 class SegmentPort(wiring.Signature):
     """Core to segment registers.
 

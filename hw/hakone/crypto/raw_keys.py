@@ -56,10 +56,14 @@ class RawKeys(wiring.Component):
     candidates: In(SLOTS)
     search: In(KeySearchPort())
 
+    def __init__(self):
+        super().__init__()
+        self._rows = memory.Memory(shape=32, depth=SLOTS * WORDS, init=[], attrs={"ram_style": "block"})
+
     def elaborate(self, _platform) -> Module:
         """One slot a cycle; the comparison is a cycle behind the address."""
         m = Module()
-        m.submodules.rows = rows = memory.Memory(shape=32, depth=SLOTS * WORDS, init=[], attrs={"ram_style": "block"})
+        m.submodules.rows = rows = self._rows
         write, read, search = rows.write_port(), rows.read_port(), self.search
         scanning, checking = Signal(), Signal()
         slot, checked = Signal(range(SLOTS)), Signal(range(SLOTS))
