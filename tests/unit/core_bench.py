@@ -75,6 +75,7 @@ class Region:
     end: int
     key_slot: int
     owner: int
+    automatic: bool = False
 
 
 @dataclass
@@ -200,26 +201,26 @@ class Machine:
     def _region(self, address: int) -> Region | None:
         return next((r for r in self.regions if r.start <= address < r.end), None)
 
-    def _part(self, address: int, encrypted: bool):
+    def _part(self, address: int, state: dict[str, int]):
         """A halfword of code, or the fault that it meets."""
         if address not in self.memory:
             return None, (Cause.FETCH_FAULT, Sub.NONE)
         inside = self._region(address)
-        if encrypted and not inside:
+        if state["encrypted"] and not inside and not state["automatic"]:
             return None, (Cause.MODE, Sub.MODE_FETCH_OUTSIDE)
-        if inside and not encrypted:
+        if inside and not inside.automatic and (state["automatic"] or not state["encrypted"]):
             return None, (Cause.MODE, Sub.MODE_PLAIN_FETCH)
         return self.memory[address] | self.memory.get(address + 1, 0) << 8, None
 
-    def _fetch(self, encrypted: bool):
+    def _fetch(self, state: dict[str, int]):
         pc = self.fetch_pc
         values = {"pc": pc}
-        low, fault = self._part(pc, encrypted)
+        low, fault = self._part(pc, state)
         place = pc
         high = 0
         if not fault and low & 3 == 3:
             place = pc + 2
-            high, fault = self._part(place, encrypted)
+            high, fault = self._part(place, state)
         if fault:
             code, sub = fault
             layout = fields(Fault)
@@ -236,6 +237,7 @@ class Machine:
             values |= {"word": word, "raw": raw, "compressed": compressed}
             if region:
                 values |= {"key_slot": region.key_slot, "owner": region.owner, "domain": region.key_slot, "region": 1}
+                values |= {"automatic": region.automatic}
             if self.rng.random() < self.mispredict:
                 following = self.rng.choice((following, pc + 2 * self.rng.randrange(-8, 9)))
                 values |= {"predicted_taken": 1, "predicted_target": following}
@@ -321,7 +323,7 @@ class Machine:
         ]  # fmt: skip
         ctx.set(dut.boot_contexts, self.boot_contexts)
         ctx.set(dut.boot_status, 0x1234)
-        left, flushing, encrypted, cleaning = 8, 0, False, 0
+        left, flushing, cleaning = 8, 0, 0
         while left:
             assert self.cycle < cycles, f"not finished after {cycles} cycles; last {self.records[-3:]}"
             ctx.set(dut.start, self.cycle >= 3)
@@ -378,13 +380,13 @@ class Machine:
                 self.queue.pop(0)
             self.cycle += 1
             # The state is the new one from the cycle after a redirect on.
-            encrypted = bool(ctx.get(port.state.encrypted))
+            running = unpack(STATE, ctx.get(port.state.as_value()))
             if redirect:
                 self.queue.clear()
                 self.fetch_pc = redirect_pc
             for _ in range(2):
                 if self.fetch_pc is not None and len(self.queue) < 4:
-                    self._fetch(encrypted)
+                    self._fetch(running)
             if self.finished or halted:
                 left -= 1
 
