@@ -6,7 +6,7 @@ from collections.abc import Callable
 from hakone.isa.csr import Csr
 from hakone.isa.platform import CLINT, MASK_ROM, RAM_BASE, UART
 
-from .models.decode import decode
+from .models.context_model import decode_all
 from .random_layout import MTIME, MTIMECMP, SCRATCH
 from .random_plain import LOADS, alu, short_block
 from .random_program import EXIT_MARK, Generator
@@ -82,7 +82,7 @@ def _illegal_word(g: Generator) -> bytes:
             raw = g.rng.choice(
                 (0x1020_0073, 0x1200_0073, 0x0020_0073, 0x7000_0033, 0x0000_B007, 0x1010_302F, 0x0000_3003)
             )
-        if decode(raw) is None:
+        if decode_all(raw) is None:
             return raw.to_bytes(4, "little")[: 4 if raw & 3 == 3 else 2]
 
 

@@ -75,11 +75,84 @@ class Region:
     end: int
     key_slot: int
     owner: int
+    automatic: bool = False
+
+
+@dataclass
+class RegionScript:
+    """A region unit that makes the ``loads`` (address, probe), then ends with ``status`` or ``fault`` (cause, sub).
+
+    ``slow``: idle cycles before the end, in which an ``abort`` is obeyed. ``starts``: what it was asked for, as
+    (command, operand, context, encrypted, quota); ``loaded``: what each load brought, as (data, protected, physical,
+    fault); ``aborts``: how often it gave way.
+    """
+
+    loads: list[tuple[int, int]] = field(default_factory=list)
+    status: int = 0
+    fault: tuple[Cause, Sub] | None = None
+    slow: int = 3
+    starts: list[tuple] = field(default_factory=list)
+    loaded: list[tuple] = field(default_factory=list)
+    aborts: int = 0
+    step: int = -1
+    aborted: int = 0
+
+    def drive(self, ctx, port, rng):
+        """Outputs of this cycle."""
+        busy = self.step >= 0
+        loading = 0 <= self.step < len(self.loads)
+        addr, probe = self.loads[self.step] if loading else (rng.getrandbits(32), 0)
+        ended = not busy and self.starts
+        bits = 0
+        if ended and self.fault and not self.aborted:
+            cause, sub = self.fault
+            layout = fields(Fault)
+            bits = 1 | cause.value << layout["cause"][0] | sub.value << layout["sub"][0]
+        for name, value in (
+            ("busy", busy), ("load", loading), ("probe", probe), ("addr", addr), ("aborted", self.aborted),
+            ("status", self.status if ended else 0),
+        ):  # fmt: skip
+            ctx.set(getattr(port, name), value)
+        ctx.set(port.fault.as_value(), bits)
+
+    def look(self, ctx, port):
+        """Inputs of this cycle, once they have settled."""
+        if ctx.get(port.start):
+            assert self.step < 0, "a start while busy"
+            state = port.state
+            self.starts.append(
+                tuple(
+                    int(ctx.get(v))
+                    for v in (port.command.as_value(), port.operand, state.context, state.encrypted, port.quota)
+                )
+            )
+            self.step, self.aborted = 0, 0
+        elif 0 <= self.step < len(self.loads):
+            if ctx.get(port.load_done):
+                self.loaded.append(
+                    tuple(
+                        int(ctx.get(v)) for v in (port.data, port.protected, port.physical, port.load_fault.as_value())
+                    )
+                )
+                self.step += 1
+        elif self.step >= 0:
+            self.step += 1
+            if ctx.get(port.abort):
+                self.step, self.aborted = -1, 1
+                self.aborts += 1
+            elif self.step > len(self.loads) + self.slow:
+                self.step = -1
 
 
 @dataclass
 class Machine:
     """A run of the core. ``records`` holds the retired instructions and traps as dictionaries, with their ``cycle``.
+
+    ``region`` plays the region unit (see ``RegionScript``); ``segment_writes`` holds what ``segput`` and the clearing
+    of a context's segments gave out, as (kind, context, segment, word, data). ``entries``: contexts with attribute
+    entries.
+
+    ``clean_lines``: dirty lines of the data cache, ten cycles each.
 
     ``gap``, ``busy``, ``mispredict``: chances of a cycle without instruction, of a slow memory operation, of a random
     prediction. ``inputs(machine)`` may set interrupt lines each cycle. ``events`` counts the core's event outputs.
@@ -93,8 +166,12 @@ class Machine:
     regions: list[Region] = field(default_factory=list)
     inputs: object = None
     flush_cycles: int = 7
+    clean_lines: int = 0
     fetch_latency: int = 1
     boot_contexts: int = 0x7FFE
+    region: "RegionScript | None" = None
+    entries: int = 0
+    segment_writes: list[tuple] = field(default_factory=list)
     memory: dict[int, int] = field(default_factory=dict)
     records: list[dict] = field(default_factory=list)
     events: dict[str, int] = field(default_factory=dict)
@@ -124,26 +201,26 @@ class Machine:
     def _region(self, address: int) -> Region | None:
         return next((r for r in self.regions if r.start <= address < r.end), None)
 
-    def _part(self, address: int, encrypted: bool):
+    def _part(self, address: int, state: dict[str, int]):
         """A halfword of code, or the fault that it meets."""
         if address not in self.memory:
             return None, (Cause.FETCH_FAULT, Sub.NONE)
         inside = self._region(address)
-        if encrypted and not inside:
+        if state["encrypted"] and not inside and not state["automatic"]:
             return None, (Cause.MODE, Sub.MODE_FETCH_OUTSIDE)
-        if inside and not encrypted:
+        if inside and not inside.automatic and (state["automatic"] or not state["encrypted"]):
             return None, (Cause.MODE, Sub.MODE_PLAIN_FETCH)
         return self.memory[address] | self.memory.get(address + 1, 0) << 8, None
 
-    def _fetch(self, encrypted: bool):
+    def _fetch(self, state: dict[str, int]):
         pc = self.fetch_pc
         values = {"pc": pc}
-        low, fault = self._part(pc, encrypted)
+        low, fault = self._part(pc, state)
         place = pc
         high = 0
         if not fault and low & 3 == 3:
             place = pc + 2
-            high, fault = self._part(place, encrypted)
+            high, fault = self._part(place, state)
         if fault:
             code, sub = fault
             layout = fields(Fault)
@@ -160,6 +237,7 @@ class Machine:
             values |= {"word": word, "raw": raw, "compressed": compressed}
             if region:
                 values |= {"key_slot": region.key_slot, "owner": region.owner, "domain": region.key_slot, "region": 1}
+                values |= {"automatic": region.automatic}
             if self.rng.random() < self.mispredict:
                 following = self.rng.choice((following, pc + 2 * self.rng.randrange(-8, 9)))
                 values |= {"predicted_taken": 1, "predicted_target": following}
@@ -177,6 +255,9 @@ class Machine:
         writes = op not in (MemoryOp.LOAD, MemoryOp.LOAD_RESERVED)
         atomic = op not in (MemoryOp.LOAD, MemoryOp.STORE)
         result = {"rdata": 0, "cause": None, "fault_addr": address}
+        if op is MemoryOp.PROBE:
+            return result | {"physical": address ^ 0x4000_0000}
+        result["protected"] = self._region(address) is not None
         if atomic and address & 3:
             return result | {"cause": Cause.STORE_MISALIGNED if writes else Cause.LOAD_MISALIGNED}
         if address == FINISH:
@@ -242,7 +323,7 @@ class Machine:
         ]  # fmt: skip
         ctx.set(dut.boot_contexts, self.boot_contexts)
         ctx.set(dut.boot_status, 0x1234)
-        left, flushing, encrypted = 8, 0, False
+        left, flushing, cleaning = 8, 0, 0
         while left:
             assert self.cycle < cycles, f"not finished after {cycles} cycles; last {self.records[-3:]}"
             ctx.set(dut.start, self.cycle >= 3)
@@ -258,6 +339,18 @@ class Machine:
             ctx.set(port.instruction.valid, offered)
             ctx.set(payload, self.queue[0][1] if offered else rng.getrandbits(len(payload)))
             busy = self._drive_memory(ctx, memory)
+            ctx.set(memory.clean_busy, cleaning > 0)
+            ctx.set(dut.region.entries, self.entries)
+            if self.region:
+                self.region.drive(ctx, dut.region, rng)
+            segments = dut.segments
+            kind = ctx.get(segments.write) | ctx.get(segments.clear) << 1
+            if kind:
+                names = ("context", "segment", "word", "data")
+                self.segment_writes.append((kind, *(ctx.get(getattr(segments, name)) for name in names)))
+            clean = ctx.get(memory.clean_start), ctx.get(memory.clean_abort)
+            if self.region:
+                self.region.look(ctx, dut.region)
             _, _, *seen = await ctx.tick().sample(*watched)
             redirect, redirect_pc, state, flush_start, ready, clear, issue, request, end, record, halted, *happened = (
                 seen
@@ -280,18 +373,20 @@ class Machine:
                 self.memory_levels.append(ctx.get(memory.state.level))
                 slow = rng.randrange(6) if rng.random() < self.busy else 0
                 self.operation = [slow, self._access(unpack(_REQUEST, request))]
+            rest = cleaning % 10 if clean[1] else cleaning  # an abort ends it after the line at work
+            cleaning = 10 * self.clean_lines if clean[0] else max(0, rest - 1)
             flushing = self.flush_cycles if flush_start else max(0, flushing - 1)
             if offered and ready:
                 self.queue.pop(0)
             self.cycle += 1
             # The state is the new one from the cycle after a redirect on.
-            encrypted = bool(ctx.get(port.state.encrypted))
+            running = unpack(STATE, ctx.get(port.state.as_value()))
             if redirect:
                 self.queue.clear()
                 self.fetch_pc = redirect_pc
             for _ in range(2):
                 if self.fetch_pc is not None and len(self.queue) < 4:
-                    self._fetch(encrypted)
+                    self._fetch(running)
             if self.finished or halted:
                 left -= 1
 
@@ -308,6 +403,8 @@ class Machine:
             ctx.set(memory.fault_addr, noise(32))
             return busy
         answer = self.operation[1]
+        ctx.set(memory.protected, answer.get("protected", 0))
+        ctx.set(memory.physical, answer.get("physical", noise(32)))
         cause = answer["cause"]
         ctx.set(memory.rdata, answer["rdata"])
         ctx.set(memory.fault.as_value(), 1 | cause.value << 1 if cause else noise(13) << 1)

@@ -71,9 +71,12 @@ class World:
         line = address >> 6
         region = self.find(line, state)
         protected = region is not None and region.algorithm != Algorithm.NONE
-        if state["encrypted"] and not (protected and region.flags & RegionFlag.EXECUTE):
+        execute = protected and bool(region.flags & RegionFlag.EXECUTE)
+        follows = execute and bool(region.flags & RegionFlag.AUTOMATIC)
+        may_leave = state.get("automatic", 0)
+        if state["encrypted"] and not execute and (protected or not may_leave):
             return Cause.MODE, Sub.MODE_FETCH_OUTSIDE
-        if not state["encrypted"] and protected:
+        if protected and not follows and (may_leave or not state["encrypted"]):
             return Cause.MODE, Sub.MODE_PLAIN_FETCH
         known = RAM_BASE <= address < RAM_BASE + RAM_BYTES or MASK_ROM.base <= address < MASK_ROM.end
         if not known or line in self.error_lines:
@@ -87,6 +90,13 @@ class World:
         offset = address & 63
         return int.from_bytes(self.line_bytes(address >> 6, domain)[offset : offset + 2], "little"), domain
 
+    def code(self, address: int, state: dict) -> dict:
+        """Whose code it is, apart from the key."""
+        region = self.find(address >> 6, state)
+        if region is None or region.algorithm == Algorithm.NONE:
+            return {"region": 0, "automatic": 0}
+        return {"region": 1, "automatic": int(bool(region.flags & RegionFlag.AUTOMATIC)), "owner": region.owner}
+
     def expected(self, pc: int, state: dict) -> dict:
         """What the fetch unit must deliver at ``pc``: either ``fault`` with ``fault_pc`` or ``raw`` with its origin."""
         if fault := self.fault(pc, state):
@@ -98,12 +108,12 @@ class World:
             if fault := self.fault(second, state):
                 return {"pc": pc, "fault": fault, "fault_pc": second}
             high, other = self.half(second, state)
-            if other != domain:
+            if other != domain or self.code(pc, state) != self.code(second, state):
                 return {"pc": pc, "fault": (Cause.REGION, Sub.REGION_MISALIGNED_FETCH), "fault_pc": second}
             raw |= high << 16
         region = self.find(pc >> 6, state)
-        key_slot, owner = (region.key_slot, region.owner) if region else (0, 0)
-        origin = {"domain": domain, "key_slot": key_slot, "owner": owner}
+        key_slot, owner = (region.key_slot, region.owner) if domain else (0, 0)
+        origin = {"domain": domain, "key_slot": key_slot, "owner": owner} | self.code(pc, state)
         return {"pc": pc, "fault": None, "raw": raw, "compressed": int(compressed), **origin}
 
 
@@ -222,7 +232,9 @@ class Core:
             seen["fault_pc"] = got.fault_pc
             self.ended = True
         else:
-            seen |= {n: getattr(got, n) for n in ("raw", "compressed", "domain", "key_slot", "owner")}
+            seen |= {
+                n: getattr(got, n) for n in ("raw", "compressed", "domain", "key_slot", "owner", "region", "automatic")
+            }
         assert seen == expected, f"cycle {self.time}: {seen} instead of {expected} in {self.state}"
         if got.fault.valid:
             self.next_pc = None

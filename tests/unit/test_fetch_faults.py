@@ -12,12 +12,19 @@ from hakone_sim.evidence import evidence
 
 LINE = RAM_BASE >> 6
 ENCRYPTED = {"context": 1, "level": 0, "encrypted": 1, "key_slot": 2, "owner": 3}
+AUTOMATIC = {**ENCRYPTED, "automatic": 1}
 BESIDE = {**PLAIN, "context": 1}
+FOLLOWED = RegionFlag.READ | RegionFlag.EXECUTE | RegionFlag.AUTOMATIC
 REGIONS = [
     Region(1, LINE + 8, LINE + 9),
     Region(1, LINE + 10, LINE + 10, domain=2),
     Region(1, LINE + 11, LINE + 11, flags=RegionFlag.READ | RegionFlag.WRITE),
-    Region(1, LINE + 12, LINE + 12, algorithm=Algorithm.NONE, domain=0, key_slot=0, owner=0),
+    Region(1, LINE + 12, LINE + 12, algorithm=Algorithm.NONE, domain=0, key_slot=0, owner=7),
+    Region(1, LINE + 14, LINE + 15, flags=FOLLOWED, domain=3, key_slot=4),
+    Region(1, LINE + 16, LINE + 16, flags=FOLLOWED & ~RegionFlag.EXECUTE, domain=3, key_slot=4),
+    Region(1, LINE + 17, LINE + 17, flags=FOLLOWED, domain=4, key_slot=5),
+    Region(1, LINE + 18, LINE + 18, flags=FOLLOWED, domain=4, key_slot=5, owner=6),
+    Region(1, LINE + 19, LINE + 19, domain=4, key_slot=5, owner=6),
 ]
 LONG = b"\x13\x00\x00\x00"
 
@@ -46,6 +53,10 @@ REFUSED = [
     ("encrypted code without the right", address(11), ENCRYPTED, (Cause.MODE, Sub.MODE_FETCH_OUTSIDE)),
     ("encrypted code in a window", address(12), ENCRYPTED, (Cause.MODE, Sub.MODE_FETCH_OUTSIDE)),
     ("encrypted code in a device", UART.base, ENCRYPTED, (Cause.MODE, Sub.MODE_FETCH_OUTSIDE)),
+    ("plain code in an automatic region without the right", address(16), BESIDE, (Cause.MODE, Sub.MODE_PLAIN_FETCH)),
+    ("automatic code without the right", address(16), AUTOMATIC, (Cause.MODE, Sub.MODE_FETCH_OUTSIDE)),
+    ("automatic code runs into an explicit region", address(8), AUTOMATIC, (Cause.MODE, Sub.MODE_PLAIN_FETCH)),
+    ("automatic code runs into a device", UART.base, AUTOMATIC, (Cause.FETCH_FAULT, Sub.NONE)),
     ("a device", UART.base, PLAIN, (Cause.FETCH_FAULT, Sub.NONE)),
     ("another device", CLINT.base + 6, PLAIN, (Cause.FETCH_FAULT, Sub.NONE)),
     ("nothing at 0", 0, PLAIN, (Cause.FETCH_FAULT, Sub.NONE)),
@@ -82,6 +93,11 @@ def test_second_half_is_judged_by_itself(tail):
         (address(11) - start, ENCRYPTED, (Cause.MODE, Sub.MODE_FETCH_OUTSIDE)),
         (RAM_BASE + RAM_BYTES - start, PLAIN, (Cause.FETCH_FAULT, Sub.NONE)),
         (MASK_ROM.end - start, PLAIN, (Cause.FETCH_FAULT, Sub.NONE)),
+        (address(14) - start, BESIDE, (Cause.REGION, Sub.REGION_MISALIGNED_FETCH)),
+        (address(16) - start, AUTOMATIC, (Cause.MODE, Sub.MODE_FETCH_OUTSIDE)),
+        (address(18) - start, AUTOMATIC, (Cause.REGION, Sub.REGION_MISALIGNED_FETCH)),
+        (address(19) - start, ENCRYPTED, (Cause.REGION, Sub.REGION_MISALIGNED_FETCH)),
+        (address(20) - start, ENCRYPTED, (Cause.MODE, Sub.MODE_FETCH_OUTSIDE)),
     ]
     for pc, state, _ in cases:
         region = world.find(pc >> 6, state)
@@ -114,6 +130,36 @@ def test_window_and_other_contexts_fetch_plain():
             got = await first(core, pc, state)
             assert got["fault"] is None and got["domain"] == 0
         assert {domain for _, domain, _ in core.miss_unit.requests} == {0}
+
+    run(top, bench)
+
+
+def test_automatic_regions_and_what_surrounds_them_are_fetched_from_either_side():
+    """The instruction comes with its origin, and under its own domain: the core decides what becomes of it."""
+    world = World(seed=10, regions=REGIONS)
+    for line, domain in ((14, 3), (12, 0), (13, 0), (17, 4)):
+        world.place(address(line), LONG, domain)
+    top = Guarded(world)
+
+    async def bench(ctx):
+        core = Core(ctx, top.fetch, world, seeded())
+        for line, state, domain in ((14, BESIDE, 3), (13, AUTOMATIC, 0), (17, AUTOMATIC, 4), (12, AUTOMATIC, 0)):
+            got = await first(core, address(line), state)
+            assert got["fault"] is None and got["domain"] == domain, line
+            assert (got["region"], got["automatic"]) == (int(domain > 0), int(domain > 0)), line
+        assert {(line - LINE, domain) for line, domain, _ in core.miss_unit.requests} >= {(14, 3), (17, 4)}
+
+    run(top, bench)
+
+
+def test_edge_of_a_window_is_no_edge_to_plain_code():
+    world = World(seed=12, regions=REGIONS)
+    world.place(address(13) - 2, LONG)
+    top = Guarded(world)
+
+    async def bench(ctx):
+        core = Core(ctx, top.fetch, world, seeded())
+        assert (await first(core, address(13) - 2, BESIDE))["fault"] is None
 
     run(top, bench)
 

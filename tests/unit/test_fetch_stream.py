@@ -8,17 +8,24 @@ from fetch_bench import PLAIN, Core, Guarded, Region, World, transfer
 
 from hakone.bus.core_ports import BranchKind
 from hakone.isa.cause import Sub
+from hakone.isa.formats import RegionFlag
 from hakone.isa.platform import MASK_ROM, RAM_BASE
 
 FAULTS = (Sub.MODE_FETCH_OUTSIDE, Sub.MODE_PLAIN_FETCH, Sub.NONE, Sub.REGION_MISALIGNED_FETCH)
 LINE = RAM_BASE >> 6
 ENCRYPTED = {"context": 1, "level": 0, "encrypted": 1, "key_slot": 2, "owner": 3}
+AUTOMATIC = {**ENCRYPTED, "automatic": 1}
+FOLLOWED = RegionFlag.READ | RegionFlag.EXECUTE | RegionFlag.AUTOMATIC
 
 
 def random_world(rng) -> World:
-    """Plain code, two adjacent regions of different domains, a window, an erring line."""
+    """Plain code, two adjacent regions of different domains and an automatic one, erring lines."""
     world = World(seed=rng.randrange(1 << 30))
-    world.regions = [Region(1, LINE + 8, LINE + 15), Region(1, LINE + 16, LINE + 19, domain=2, key_slot=4, owner=5)]
+    world.regions = [
+        Region(1, LINE + 8, LINE + 15),
+        Region(1, LINE + 16, LINE + 19, domain=2, key_slot=4, owner=5),
+        Region(1, LINE + 20, LINE + 22, flags=FOLLOWED, domain=3, key_slot=6),
+    ]
     world.error_lines = {LINE + 24, LINE + 13}
     place_long_instruction(world)
     return world
@@ -61,7 +68,7 @@ def test_stream_follows_predicted_path_under_random_stimulus(ways, lines, seed):
             if rng.random() < 0.02:
                 pressure = rng.choice([0.0, 0.0, 0.3, 0.8])
             if rng.random() < (0.3 if core.next_pc is None else 0.02):
-                inputs["redirect"] = (somewhere(), rng.choice([PLAIN, ENCRYPTED, ENCRYPTED, {**PLAIN, "context": 1}]))
+                inputs["redirect"] = (somewhere(), rng.choice([PLAIN, ENCRYPTED, AUTOMATIC, {**PLAIN, "context": 1}]))
                 if rng.random() < 0.15:
                     inputs["redirect"] = ((LINE + 16) * 64 - rng.choice([4, 2]), ENCRYPTED)
             elif rng.random() < 0.0002 * lines:

@@ -11,6 +11,7 @@ import re
 import statistics
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,11 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from hakone.soc.config import PRESETS
+from hakone.soc.config import PRESETS, SocConfig
 from hakone_sim import line_bench
 from hakone_sim.run import Result, simulate
 
+from . import bench_switches
 from .paths import BUILD
 from .programs import KERNELS, Program, build_plain, build_sealed, kernel_sources
 
@@ -29,12 +31,17 @@ LATENCY_CYCLES = 14
 SPEED_KERNEL = "sha256"
 SPEED_RUNS = 3
 WORK = BUILD / "bench"
+DEFAULT = PRESETS["default"]
 #: Goals by pattern of the name: (pattern, comparison, now, beyond).
 GOALS = (
     (r"sim\.cycles_per_second", ">=", 300_000, 1_000_000),
     (r"fill\.xts128\.lat\d+\.added", "<=", 14, 9),
     (r"evict\.xts128\.lat\d+\.added", "<=", 14, 4),
     (r"core\.ipc\.mean", ">=", None, 0.85),
+    (r"slowdown\.xts128\.mean", "<=", None, 1.03),
+    (r"slowdown\.xts128\.cache1k\.mean", "<=", None, 1.10),
+    (r"trap\.plain\.cycles", "<=", 8, 5),
+    (r"ctxrun\.cycles", "<=", 10, 5),
 )
 
 Record = dict[str, object]
@@ -53,36 +60,46 @@ def kernel_cycles(result: Result, name: str) -> tuple[int, str]:
     return int(found[1]), found[2].decode()
 
 
-def run_kernel(program: Program, name: str) -> Result:
-    """Run a kernel on the default preset, the snooper on when it is a sealed one."""
+def run_kernel(program: Program, config: SocConfig = DEFAULT) -> Result:
+    """Run a kernel, the snooper on when it is a sealed one."""
     options: dict[str, Any] = {}
     if program.fuses:
         options = {"fuses": program.fuses, "plaintexts": program.plaintexts}
-    return simulate(PRESETS["default"], program.elf, latency=LATENCY_CYCLES, max_cycles=None, **options)
+    return simulate(config, program.elf, latency=LATENCY_CYCLES, max_cycles=None, **options)
 
 
 def kernels() -> Iterator[Record]:
-    """Instructions per cycle and the cost of protection, for every kernel, cold start."""
+    """Instructions per cycle and the cost of protection, for every kernel, cold start, on the preset."""
+    yield from _kernels(DEFAULT, "", "kernels")
+
+
+def small_caches() -> Iterator[Record]:
+    """The cost of protection with caches of 1 KiB each."""
+    config = replace(DEFAULT, icache_bytes=1024, dcache_bytes=1024)
+    yield from (r for r in _kernels(config, "cache1k.", "cache1k") if str(r["name"]).startswith("slowdown"))
+
+
+def _kernels(config: SocConfig, prefix: str, only: str) -> Iterator[Record]:
     ipc, slow = [], []
-    for name in track(KERNELS, description="kernels", console=Console(stderr=True), transient=True):
-        plain = run_kernel(build_plain(name, kernel_sources(name), WORK), name)
-        protected = run_kernel(build_sealed(name, kernel_sources(name), WORK, seed=1), name)
+    for name in track(KERNELS, description=f"kernels {prefix}", console=Console(stderr=True), transient=True):
+        plain = run_kernel(build_plain(name, kernel_sources(name), WORK), config)
+        protected = run_kernel(build_sealed(name, kernel_sources(name), WORK, seed=1), config)
         (plain_cycles, plain_says), (cycles, says) = kernel_cycles(plain, name), kernel_cycles(protected, name)
         if plain_says != says or protected.snooper["bus_plaintext_hits"]:
             raise RuntimeError(f"kernel {name}: the protected run says {says}, the plain one {plain_says}")
         ipc.append(plain.instructions / plain.cycles)
         slow.append(cycles / plain_cycles)
         yield record(f"core.ipc.{name}", round(ipc[-1], 3), "instructions/cycle", None, "kernels")
-        yield record(f"slowdown.xts128.{name}", round(slow[-1], 4), "ratio", 1.0, "kernels")
+        yield record(f"slowdown.xts128.{prefix}{name}", round(slow[-1], 4), "ratio", 1.0, only)
     yield record("core.ipc.mean", round(statistics.mean(ipc), 3), "instructions/cycle", None, "kernels")
-    yield record("slowdown.xts128.mean", round(statistics.mean(slow), 4), "ratio", 1.0, "kernels")
+    yield record(f"slowdown.xts128.{prefix}mean", round(statistics.mean(slow), 4), "ratio", 1.0, only)
 
 
 def speed() -> Iterator[Record]:
     """Simulated cycles per second of wall time: an encrypted kernel, snooper on, median of three runs."""
     program = build_sealed(SPEED_KERNEL, kernel_sources(SPEED_KERNEL), WORK, seed=1)
-    rates = [run_kernel(program, SPEED_KERNEL).cycles_per_second for _ in range(SPEED_RUNS)]
-    plain = run_kernel(build_plain(SPEED_KERNEL, kernel_sources(SPEED_KERNEL), WORK), SPEED_KERNEL)
+    rates = [run_kernel(program).cycles_per_second for _ in range(SPEED_RUNS)]
+    plain = run_kernel(build_plain(SPEED_KERNEL, kernel_sources(SPEED_KERNEL), WORK))
     value, beside = statistics.median(rates), plain.cycles_per_second
     yield record("sim.cycles_per_second", round(value), "1/s", round(beside), "speed")
 
@@ -93,7 +110,14 @@ def lines() -> Iterator[Record]:
         yield record(str(r["name"]), r["value"], str(r["unit"]), r["plain"], "lines")
 
 
-PARTS = {"speed": speed, "lines": lines, "kernels": kernels}
+def switches() -> Iterator[Record]:
+    """A trap out of a plain context, and ``ctxrun``."""
+    spent = bench_switches.measure(WORK, LATENCY_CYCLES)
+    yield record("trap.plain.cycles", spent["trap"], "cycles", None, "switches")
+    yield record("ctxrun.cycles", spent["ctxrun"], "cycles", None, "switches")
+
+
+PARTS = {"speed": speed, "lines": lines, "switches": switches, "kernels": kernels, "cache1k": small_caches}
 
 
 def judge(name: str, value: float) -> str:

@@ -67,6 +67,42 @@ def registers_page() -> str:
     return out
 
 
+def _description_section() -> str:
+    """What ``setik`` reads and answers."""
+    comments = member_comments(formats.RegionStatus)
+    words = [
+        (formats.REGION_WORD_KIND, f"bits 15..0 `{formats.REGION_MAGIC:#06x}`, 18..16 algorithm, 31..24 major version"),
+        (formats.REGION_WORD_ACCESS, "bits 7..0 flags, 15..8 key bytes, 19..16 segment of the start (0: segments off)"),
+        (formats.REGION_WORD_START, f"first byte, a multiple of {platform.LINE_BYTES}"),
+        (formats.REGION_WORD_BYTES, f"bytes, a multiple of {platform.LINE_BYTES}"),
+        (formats.REGION_WORD_TAG, "region tag"),
+        (f"{formats.REGION_WORD_TAG + 1} to {formats.REGION_WORDS - 1}", "zero"),
+        (f"from {formats.REGION_WORD_KEY}", "key: data key, then tweak key; for a window nothing"),
+    ]
+    out = (
+        "\n## Region description\n\nWhat `setik` reads: words of 32 bits, little-endian. Bits not listed are zero.\n\n"
+    )
+    out += table(("word", "meaning"), words)
+    out += "\n### Status of `setik`\n\n"
+    return out + table(
+        ("code", "name", "meaning"), [(s.value, s.name, comments.get(s.name, "")) for s in formats.RegionStatus]
+    )
+
+
+def _segment_section() -> str:
+    """The two words of a segment register."""
+    rings = formats.SEGMENT_RING_SHIFT
+    bits = {"present": formats.SEGMENT_PRESENT, "read": formats.SEGMENT_READ}
+    bits |= {"write": formats.SEGMENT_WRITE, "execute": formats.SEGMENT_EXECUTE}
+    listed = ", ".join(f"{bit.bit_length() - 1} {name}" for name, bit in bits.items())
+    rows = [
+        (formats.SEGMENT_WORD_BASE, f"bits {listed}, {rings + 1}..{rings} ring, 31..12 base, a multiple of 4096"),
+        (formats.SEGMENT_WORD_LIMIT, "bits 27..0 offset of the last valid byte"),
+    ]
+    out = "\n## Segment registers\n\nThe top four bits of an address name its segment. Bits not listed are zero.\n\n"
+    return out + table(("word", "meaning"), rows)
+
+
 def formats_page() -> str:
     """Boot records, flags, algorithms, events and configuration keys."""
     flags = member_comments(formats.RegionFlag)
@@ -103,6 +139,7 @@ def formats_page() -> str:
     )
     out += "\n### Status in `hxboot`\n\nFour bits for each record, record 0 lowest.\n\n"
     out += table(("code", "name", "meaning"), [(s.value, s.name, status.get(s.name, "")) for s in formats.BootStatus])
+    out += _description_section() + _segment_section()
     out += "\n## Tweak of a line\n\n"
     out += "16 bytes, little-endian: line number inside the region (8), region tag (4), zero (4).\n"
     out += "\n## Counted events\n\n"

@@ -53,6 +53,7 @@
 
 /* Bits of the Hakone registers. */
 #define HXCTL_ENABLE    0x01
+#define HXCTL_SEGMENTS  0x02
 #define HXCTX_CONTEXT   0x0F
 #define HXCTX_SEALED    0x10
 #define HXCTX_ENCRYPTED 0x20
@@ -94,6 +95,9 @@
 #define SUB_REGION_MOVED            0x06
 #define SUB_REGION_MISALIGNED_FETCH 0x07
 #define SUB_REGION_POISONED         0x08
+#define SUB_REGION_DESCRIPTION      0x09
+#define SUB_REGION_BOUND            0x0A
+#define SUB_REGION_OPERAND          0x0B
 #define SUB_MODE_FETCH_OUTSIDE      0x10
 #define SUB_MODE_PLAIN_FETCH        0x11
 #define SUB_MODE_NO_LANDING         0x12
@@ -105,6 +109,16 @@
 #define SUB_CONTEXT_SEALED          0x21
 #define SUB_CONTEXT_OPERAND         0x22
 #define SUB_CONTEXT_TRAP_SEALED     0x23
+#define SUB_CONTEXT_EXISTS          0x24
+#define SUB_CONTEXT_LEVEL           0x25
+#define SUB_CONTEXT_ENTRIES         0x26
+#define SUB_CONTEXT_GENERATION      0x27
+#define SUB_SEGMENT_ABSENT          0x30
+#define SUB_SEGMENT_RIGHT           0x31
+#define SUB_SEGMENT_LIMIT           0x32
+#define SUB_SEGMENT_RING            0x33
+#define SUB_SEGMENT_STRADDLE        0x34
+#define SUB_SEGMENT_OPERAND         0x35
 
 /* Physical addresses and sizes in bytes. */
 #define HAKONE_MASK_ROM_BASE  0x00001000
@@ -187,6 +201,46 @@
 #define BOOT_NO_ROOM       11
 #define BOOT_TAG_REUSED    12
 
+/* What setik answers. */
+#define SETIK_DONE          0
+#define SETIK_BAD_HEADER    1
+#define SETIK_BAD_ALGORITHM 2
+#define SETIK_BAD_FLAGS     3
+#define SETIK_BAD_KEY       4
+#define SETIK_MISALIGNED    5
+#define SETIK_EMPTY_RANGE   6
+#define SETIK_BAD_SEGMENT   7
+#define SETIK_OUTSIDE_RAM   8
+#define SETIK_OVERLAP       9
+#define SETIK_QUOTA         10
+#define SETIK_NO_ENTRY      11
+#define SETIK_NO_KEY        12
+
+/* Operands of clrk and ctxget. */
+#define CLRK_CONTEXT      0x20
+#define CTXGET_GENERATION 0x10000
+
+/* Region descriptions: magic number, size and places in words. */
+#define REGION_MAGIC       0x4452
+#define REGION_WORDS       0x8
+#define REGION_WORD_ACCESS 0x1
+#define REGION_WORD_BYTES  0x3
+#define REGION_WORD_KEY    0x8
+#define REGION_WORD_KIND   0x0
+#define REGION_WORD_START  0x2
+#define REGION_WORD_TAG    0x4
+
+/* Segment registers. */
+#define SEGMENTS           0x10
+#define SEGMENT_EXECUTE    0x8
+#define SEGMENT_PRESENT    0x1
+#define SEGMENT_READ       0x2
+#define SEGMENT_RING_SHIFT 0x4
+#define SEGMENT_SHIFT      0x1C
+#define SEGMENT_WORD_BASE  0x0
+#define SEGMENT_WORD_LIMIT 0x1
+#define SEGMENT_WRITE      0x4
+
 /* Fuse image and boot records: magic numbers, sizes and places in words. */
 #define BOOT_RECORDS      0x4
 #define BOOT_RECORD_MAGIC 0x4B42
@@ -206,13 +260,25 @@
 #define MATCH_CRYPTOMODE 0x0000000B
 #define MATCH_RETMODE    0x0200000B
 #define MATCH_CRYPTOLAND 0x0400000B
+#define MATCH_SETIK      0x0400100B
+#define MATCH_CLRK       0x0600100B
+#define MATCH_CTXNEW     0x0000200B
+#define MATCH_CTXGET     0x0200200B
 #define MATCH_CTXPUT     0x0400200B
 #define MATCH_CTXRUN     0x0600200B
+#define MATCH_CTXKILL    0x0800200B
+#define MATCH_SEGPUT     0x0800300B
 #define MASK_CRYPTOMODE 0xFFF07FFF
 #define MASK_RETMODE    0xFE00707F
 #define MASK_CRYPTOLAND 0xFFFFFFFF
+#define MASK_SETIK      0xFFF0707F
+#define MASK_CLRK       0xFFF07FFF
+#define MASK_CTXNEW     0xFE00707F
+#define MASK_CTXGET     0xFFF0707F
 #define MASK_CTXPUT     0xFE007FFF
 #define MASK_CTXRUN     0xFFF07FFF
+#define MASK_CTXKILL    0xFFF07FFF
+#define MASK_SEGPUT     0xFE007FFF
 
 #ifdef __ASSEMBLER__
 
@@ -228,6 +294,22 @@
     .insn r 11, 0, 2, x0, x0, x0
 .endm
 
+.macro setik rd, rs1
+    .insn r 11, 1, 2, \rd, \rs1, x0
+.endm
+
+.macro clrk rs1
+    .insn r 11, 1, 3, x0, \rs1, x0
+.endm
+
+.macro ctxnew rd, rs1, rs2
+    .insn r 11, 2, 0, \rd, \rs1, \rs2
+.endm
+
+.macro ctxget rd, rs1
+    .insn r 11, 2, 1, \rd, \rs1, x0
+.endm
+
 .macro ctxput rs1, rs2
     .insn r 11, 2, 2, x0, \rs1, \rs2
 .endm
@@ -236,13 +318,57 @@
     .insn r 11, 2, 3, x0, \rs1, x0
 .endm
 
+.macro ctxkill rs1
+    .insn r 11, 2, 4, x0, \rs1, x0
+.endm
+
+.macro segput rs1, rs2
+    .insn r 11, 3, 4, x0, \rs1, \rs2
+.endm
+
 #else
 
 #include <stdint.h>
 
+static inline uint32_t hakone_setik(uint32_t description)
+{
+    uint32_t result;
+    __asm__ volatile(".insn r 11, 1, 2, %0, %1, x0" : "=r"(result) : "r"(description) : "memory");
+    return result;
+}
+
+static inline void hakone_clrk(uint32_t start)
+{
+    __asm__ volatile(".insn r 11, 1, 3, x0, %0, x0" : : "r"(start) : "memory");
+}
+
+static inline uint32_t hakone_ctxnew(uint32_t context_and_level, uint32_t quota)
+{
+    uint32_t result;
+    __asm__ volatile(".insn r 11, 2, 0, %0, %1, %2" : "=r"(result) : "r"(context_and_level), "r"(quota) : "memory");
+    return result;
+}
+
+static inline uint32_t hakone_ctxget(uint32_t register_of_context)
+{
+    uint32_t result;
+    __asm__ volatile(".insn r 11, 2, 1, %0, %1, x0" : "=r"(result) : "r"(register_of_context) : "memory");
+    return result;
+}
+
 static inline void hakone_ctxput(uint32_t register_of_context, uint32_t value)
 {
     __asm__ volatile(".insn r 11, 2, 2, x0, %0, %1" : : "r"(register_of_context), "r"(value) : "memory");
+}
+
+static inline void hakone_ctxkill(uint32_t context)
+{
+    __asm__ volatile(".insn r 11, 2, 4, x0, %0, x0" : : "r"(context) : "memory");
+}
+
+static inline void hakone_segput(uint32_t word_of_segment_of_context, uint32_t value)
+{
+    __asm__ volatile(".insn r 11, 3, 4, x0, %0, %1" : : "r"(word_of_segment_of_context), "r"(value) : "memory");
 }
 
 #endif

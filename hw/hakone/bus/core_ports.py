@@ -19,7 +19,8 @@ class ExecState(data.Struct):
 
     ``key_slot`` and ``owner`` name the key and the owner id of the encrypted code that runs; they are zero in
     plain mode. ``owner`` is a small number that stands for one 128-bit owner id. ``automatic``: the running code may
-    leave its region without ``retmode``. ``handler``: the trap context, or level 3; no region is open to its plain code.
+    leave its region without ``retmode``. ``handler``: the trap context, or level 3: no region is open to its plain
+    code.
     """
 
     context: 4
@@ -207,12 +208,12 @@ class RegionCommand(enum.Enum, shape=2):
 class RegionPort(wiring.Signature):
     """Core to region unit, which executes ``setik`` and ``clrk``.
 
-    ``start`` (one cycle) with ``command``, ``operand`` (the address; for ``RELEASE_CONTEXT`` the context) and ``state``
-    (constant until the end). ``busy`` is high from the next cycle until it ends; in the first cycle with ``busy`` low,
-    ``status``, ``fault`` and ``aborted`` are valid, and stay so until the next start. ``abort`` is a level: an interrupt
-    waits, stop where it can be begun again; an aborted command has installed nothing, and may have cleaned lines.
-    ``quota``: how many entries ``state.context`` may install itself; the region unit counts them. ``segments``: segments
-    are on. ``entries`` has a bit for each context that any entry belongs to.
+    ``start`` (one cycle) with ``command``, ``operand`` (the address; for ``RELEASE_CONTEXT`` the context in its low four
+    bits) and ``state`` (constant until the end). ``busy`` is high from the next cycle until it ends; in the first cycle
+    with ``busy`` low, ``status``, ``fault`` and ``aborted`` are valid, and stay so until the next start. ``abort`` is a
+    level: an interrupt waits, stop where it can be begun again; an aborted command has installed nothing, and may have
+    cleaned lines. ``quota``: how many entries ``state.context`` may install itself; the region unit counts them.
+    ``segments``: segments are on. ``entries`` has a bit for each context that any entry belongs to.
 
     Loads: ``load`` with ``addr`` is held until ``load_done``. It is an aligned word load by ``state``, or with
     ``probe`` no access but the check and the translation of ``addr``. With ``load_done``: ``data``, ``fault`` in

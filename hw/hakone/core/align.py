@@ -25,7 +25,7 @@ class Aligner(wiring.Component):
         To the queue.
     drop : In(1)
         A redirect: forget the half put aside, and go on after a fault.
-    encrypted : In(1)
+    encrypted : In(1), automatic : In(1)
         Mode of the running code.
     cut : Out(1)
         A transfer is predicted for the first half of a 32-bit instruction, so that its second half was never
@@ -42,6 +42,7 @@ class Aligner(wiring.Component):
     advance_start: Out(2)
     drop: In(1)
     encrypted: In(1)
+    automatic: In(1)
     cut: Out(1)
     instruction: Out(stream.Signature(FetchedInstruction))
 
@@ -52,7 +53,7 @@ class Aligner(wiring.Component):
         halves = [head.data[16 * n : 16 * n + 16] for n in range(4)]
 
         # The half put aside: always the last one of the block before ``head``.
-        aside, aside_half, aside_block, aside_domain = Signal(), Signal(16), Signal(29), Signal(4)
+        aside, aside_half, aside_block, aside_place = Signal(), Signal(16), Signal(29), Signal(9)
 
         low, high = Signal(16), Signal(16)
         with m.Switch(head.start):
@@ -68,10 +69,14 @@ class Aligner(wiring.Component):
             expander.half.eq(low),
         ]
 
+        # Where a half comes from, with all that decides over mode.
+        owner = Mux(head.origin.region, head.origin.owner, 0)
+        automatic = head.origin.region & head.origin.automatic
+        place = Cat(head.origin.domain, owner, automatic)
         stopped = Signal()
         ready_head = self.head_valid & self.head_trusted & ~stopped
-        origin_fault = judge(m, head.origin, self.encrypted, "origin_fault")
-        split_domains = aside & (aside_domain != head.origin.domain)
+        origin_fault = judge(m, head.origin, self.encrypted, self.automatic, "origin_fault")
+        split_domains = aside & (aside_place != place)
         second_half_missing = ~aside & ~compressed & (head.start == 3)
         cut_here = ~aside & ~compressed & head.taken & (head.end == head.start)
         whole = ~second_half_missing & ~cut_here
@@ -87,9 +92,11 @@ class Aligner(wiring.Component):
             out.predicted_target.eq(Cat(Const(0, 1), head.target)),
             out.fault.eq(origin_fault),
             out.fault_pc.eq(Cat(Const(0, 1), head.start, head.block)),
+            out.region.eq(head.origin.region),
+            out.automatic.eq(automatic),
             out.domain.eq(head.origin.domain),
-            out.key_slot.eq(head.origin.key_slot),
-            out.owner.eq(head.origin.owner),
+            out.key_slot.eq(Mux(head.origin.region, head.origin.key_slot, 0)),
+            out.owner.eq(owner),
         ]
         with m.If(~origin_fault.valid & split_domains):
             m.d.comb += [
@@ -114,7 +121,7 @@ class Aligner(wiring.Component):
         with m.If(tail_first | tail_next):
             m.d.sync += aside.eq(1)
         with m.If(self.pop):
-            m.d.sync += [aside_half.eq(halves[3]), aside_block.eq(head.block), aside_domain.eq(head.origin.domain)]
+            m.d.sync += [aside_half.eq(halves[3]), aside_block.eq(head.block), aside_place.eq(place)]
         with m.If(self.drop):
             m.d.sync += [aside.eq(0), stopped.eq(0)]
         return m

@@ -14,8 +14,9 @@ from ..isa.encoding import CLRK_CONTEXT
 from ..isa.platform import RESET_PC
 from ..lib.fields import Fields
 from .context import ContextUnit
-from .control import LEVEL_M, System
+from .control import LEVEL_M, System, Transfer
 from .csr import CsrFile, TrapRecord
+from .key_slot_marks import LINKS
 from .mode import DEFAULT_CALL_MASK, ModeState, ModeUnit
 from .slots import MemorySlot
 from .trap import TrapRequest, TrapUnit
@@ -34,6 +35,7 @@ class CommitPort(wiring.Signature):
                 "hold": Out(1),
                 "state": Out(ExecState),
                 "mode": Out(ModeState),
+                "link_overflow": Out(1),
                 "memory_level": Out(2),
                 "end_reservation": Out(1),
                 "record": Out(TrapRecord),
@@ -110,6 +112,8 @@ class Commit(wiring.Component):
       registers of the context that ``ctxnew`` or ``ctxkill`` names count as unwritten.
     - ``region`` executes ``setik`` and ``clrk`` (``RegionPort``), its loads through ``assist_*``. ``segments``: see
       ``SegmentPort``.
+    - ``key_erased``, ``key_erased_slot``: see ``ModeUnit.erased``. ``stage.link_overflow``: when the instruction in
+      ``slot`` has completed, all back links are in use and another one stands ready.
     - ``converts``: the waiting instruction in the memory stage becomes a trap with ``converted``: a fault that the
       region unit found, or an interrupt that ends the wait of ``fence.i``, ``setik`` or ``clrk``, which are begun again
       when it returns.
@@ -132,6 +136,8 @@ class Commit(wiring.Component):
     boot_contexts: In(16)
     boot_status: In(16)
     sleeps: Out(1)
+    key_erased: In(1)
+    key_erased_slot: In(4)
     region: Out(RegionPort())
     segments: Out(SegmentPort())
 
@@ -288,7 +294,7 @@ class Commit(wiring.Component):
             csr.mret.eq(self._system[System.MRET]),
             csr.level.eq(self._context.level),
             csr.count_cycle.eq(1),
-            csr.count_instruction.eq(self._done & ~self._mode.state.encrypted),
+            csr.count_instruction.eq(self._done & ~self._mode.state.encrypted & (slot.control.system != System.CROSS)),
             csr.contexts_allowed.eq(self._context.allowed),
             self.stage.csr_data.eq(csr.rdata),
             self.stage.memory_level.eq(
@@ -315,7 +321,7 @@ class Commit(wiring.Component):
         m.d.comb += [
             context.boot_contexts.eq(self.boot_contexts),
             context.trap_context.eq(self._csr.trap_context),
-            context.mode.eq(self._mode.state),
+            context.mode.eq(self._mode.kept),
             context.leave.eq(self.stage.leaves),
             context.run.eq(self._system[System.CTXRUN]),
             context.run_context.eq(slot.other),
@@ -335,7 +341,7 @@ class Commit(wiring.Component):
             self.segments.data.eq(slot.result),
             context.set_level.eq(mret | (self.stage.takes_trap & ~self.stage.leaves)),
             context.new_level.eq(Mux(mret, self._csr.previous_level, LEVEL_M)),
-            context.seal.eq(self._system[System.CRYPTOMODE]),
+            context.seal.eq(self._system[System.CRYPTOMODE] | (self._system[System.CROSS] & slot.region)),
             context.pc_written.eq(self.stage.pc_written),
             context.pc_context.eq(self.stage.pc_context),
             context.check_context.eq(self.stage.check_context),
@@ -352,31 +358,45 @@ class Commit(wiring.Component):
         ]
 
     def _modes(self, m):
-        slot, mode, state = self.stage.slot, self._mode, self._mode.state
+        slot, mode, state, exec_state = self.stage.slot, self._mode, self._mode.state, self.stage.state
+        control, crosses = slot.control, self._system[System.CROSS]
+        jumps = (control.transfer == Transfer.JAL) | (control.transfer == Transfer.JALR)
+        calls = jumps & control.rd_write & state.automatic
         m.d.comb += [
             mode.context.eq(self._context.context),
             mode.fresh.eq(~self._context.running_sealed),
             mode.enter.eq(self._system[System.CRYPTOMODE]),
             mode.target.eq(slot.goes_to),
             mode.land.eq(self._system[System.CRYPTOLAND] & state.landing),
-            mode.key_slot.eq(slot.key_slot),
-            mode.owner.eq(slot.owner),
             mode.exit.eq(self._system[System.RETMODE]),
-            mode.push.eq(slot.control.rd_write),
-            mode.link_pc.eq(self.stage.link),
+            mode.push.eq(control.rd_write),
+            mode.cross.eq(crosses),
+            mode.completes.eq(self._done),
+            mode.call.eq(self._done & calls),
+            mode.link_pc.eq(Mux(jumps, slot.result, self.stage.link)),
             mode.load.eq(self.stage.leaves | self._system[System.CTXRUN]),
             # The trap context runs in plain mode.
             mode.loaded.eq(Mux(self.stage.leaves, 0, self._context.row.mode)),
-            self.stage.keep_valid.eq(self._system[System.RETMODE]),
-            self.stage.keep.eq(Mux(slot.raw[20:25] == 0, DEFAULT_CALL_MASK, slot.result) | 1 << 2),
+            mode.past.eq(self._trap.past | self._system[System.CTXRUN]),
+            mode.erased.eq(self.key_erased),
+            mode.erased_slot.eq(self.key_erased_slot),
+            self.stage.link_overflow.eq(
+                (state.links == LINKS) & Mux(slot.valid & ~slot.trap.valid, calls, state.called)
+            ),
+            self.stage.keep_valid.eq(mode.exit | (crosses & state.encrypted)),
+            self.stage.keep.eq(Mux(crosses | (slot.raw[20:25] == 0), DEFAULT_CALL_MASK, slot.result) | 1 << 2),
             self.stage.mode.eq(state),
-            self.stage.state.context.eq(self._context.context),
-            self.stage.state.level.eq(self._context.level),
-            self.stage.state.encrypted.eq(state.encrypted),
-            self.stage.state.key_slot.eq(state.key_slot),
-            self.stage.state.owner.eq(state.owner),
             mode.stack_in.eq(self.stage.stack_in),
+            exec_state.context.eq(self._context.context),
+            exec_state.level.eq(self._context.level),
+            exec_state.encrypted.eq(state.encrypted),
+            exec_state.automatic.eq(state.automatic),
+            exec_state.handler.eq((self._context.context == self._csr.trap_context) | (self._context.level == LEVEL_M)),
+            exec_state.key_slot.eq(state.key_slot),
+            exec_state.owner.eq(state.owner),
         ]
+        for name in ("region", "automatic", "key_slot", "owner"):
+            m.d.comb += getattr(mode, name).eq(slot[name])
         for name in ("read_stack", "write_stack", "stack_out", "stack_written"):
             m.d.comb += getattr(self.stage, name).eq(getattr(mode, name))
 
@@ -400,6 +420,7 @@ class Commit(wiring.Component):
                 | does[System.CTXRUN]
                 | does[System.CRYPTOMODE]
                 | does[System.RETMODE]
+                | does[System.CROSS]
             ),
         ]
         with m.If(~started):

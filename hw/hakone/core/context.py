@@ -121,9 +121,10 @@ class ContextUnit(wiring.Component):
             self.trap_refused.eq(self.sealed.bit_select(self.trap_context, 1) | self.sealed[0]),
             self.run_pc_known.eq(pc_known.bit_select(self.check_context, 1)),
         ]
+        with m.If(write.en):
+            m.d.sync += row_valid.bit_select(self.context, 1).eq(1)
         with m.If(self.leave):
             m.d.sync += [
-                row_valid.bit_select(self.context, 1).eq(1),
                 self.previous.eq(self.context),
                 self.context.eq(self.trap_context),
                 self.level.eq(LEVEL_M),

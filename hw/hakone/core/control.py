@@ -76,6 +76,7 @@ class System(enum.Enum, shape=5):
     SEGPUT = 14
     SETIK = 15
     CLRK = 16
+    CROSS = 17  #: no instruction: the one fetched is under another key, or none, and is fetched again behind this
 
 
 #: Instructions whose rs1 names a context; they are for level 3.

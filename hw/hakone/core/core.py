@@ -40,13 +40,14 @@ class Core(wiring.Component):
     Parameters: ``config_word`` (32 bits) is what ``hxconfig`` reads; ``boot_quota`` (0 to 16) how many attribute
     entries a context named by boot records may install.
 
-    Members: ``fetch``, ``memory``, ``region`` (``setik``, ``clrk``) and ``segments`` are the doors.
-    ``software``, ``timer``, ``external``: interrupt lines,
-    level-sensitive, synchronous; ``time``: ``mtime``. ``boot_contexts`` has a bit for each context that a boot record
-    names, ``boot_status`` is what ``hxboot`` reads; both are constant once ``start`` is high. The core is idle from
-    reset until ``start``. Nothing needs to be cleared in between: registers, context rows and stack words count as
-    zero until their first write (``WrittenMask``, ``ContextUnit``, ``ModeUnit``). ``retire`` is valid for one cycle
-    for each completed instruction or trap, with no back-pressure; ``event_*`` are high for one cycle each.
+    Members: ``fetch``, ``memory``, ``region`` (``setik``, ``clrk``) and ``segments`` are the doors. ``software``,
+    ``timer``, ``external``: interrupt lines, level-sensitive, synchronous; ``time``: ``mtime``. ``boot_contexts`` has a
+    bit for each context that a boot record names, ``boot_status`` is what ``hxboot`` reads; both are constant once
+    ``start`` is high. ``key_erased`` (one cycle): the key in slot ``key_erased_slot`` is wiped; no instruction
+    completes in that cycle. The core is idle from reset until ``start``. Nothing needs to be cleared in between:
+    registers, context rows and stack words count as zero until their first write (``WrittenMask``, ``ContextUnit``,
+    ``ModeUnit``). ``retire`` is valid for one cycle for each completed instruction or trap, with no back-pressure;
+    ``event_*`` are high for one cycle each.
     ``halted``: failed closed, until reset.
 
     Timing: an instruction's result is ready for the next one, a load's one cycle later. A redirect leaves the memory
@@ -70,6 +71,8 @@ class Core(wiring.Component):
                 "boot_contexts": In(16),
                 "boot_status": In(16),
                 "start": In(1),
+                "key_erased": In(1),
+                "key_erased_slot": In(4),
                 "region": Out(RegionPort()),
                 "segments": Out(SegmentPort()),
                 "retire": Out(RetireRecord),
@@ -87,7 +90,8 @@ class Core(wiring.Component):
         connect(m, commit.region, flipped(self.region))
         connect(m, commit.segments, flipped(self.segments))
         self._connect_fetch(m, commit, pipeline)
-        for name in ("software", "timer", "external", "time", "boot_contexts", "boot_status", "start"):
+        inputs = ("software", "timer", "external", "time", "boot_contexts", "boot_status", "start")
+        for name in (*inputs, "key_erased", "key_erased_slot"):
             m.d.comb += getattr(commit, name).eq(getattr(self, name))
         m.d.comb += self.halted.eq(commit.halted)
         self._record(m, pipeline)
@@ -146,6 +150,8 @@ class Core(wiring.Component):
             self.event_trap.eq(commit.stage.takes_trap & ~slot.trap.interrupt),
             self.event_interrupt.eq(commit.stage.takes_trap & slot.trap.interrupt),
             self.event_context_switch.eq(commit.stage.leaves | (completes & (system == System.CTXRUN))),
-            self.event_mode_switch.eq(completes & ((system == System.CRYPTOMODE) | (system == System.RETMODE))),
+            self.event_mode_switch.eq(
+                completes & ((system == System.CRYPTOMODE) | (system == System.RETMODE) | (system == System.CROSS))
+            ),
             self.event_region_fault.eq(self.event_trap & ((cause == Cause.REGION) | (cause == Cause.MODE))),
         ]

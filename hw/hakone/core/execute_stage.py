@@ -8,12 +8,12 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from ..bus.core_ports import MemoryRequest
-from ..isa.cause import Cause
+from ..isa.cause import Cause, Sub
 from ..isa.encoding import CTXGET_GENERATION
 from .alu import Alu
 from .branch import BranchUnit
 from .context import ContextCheck
-from .control import LateSource, ResultSource
+from .control import LateSource, ResultSource, System
 from .divide import Divider
 from .multiply import Multiplier
 from .slots import ExecuteSlot, MemorySlot
@@ -32,6 +32,7 @@ class ExecuteStage(wiring.Component):
     - ``operand``: rs1 (for the early read of another context's bank).
     - ``context``, ``level``, ``trap_context``, ``exists``, ``managed``, ``sealed``, ``entries``, ``exhausted``: see
       ``ContextCheck``.
+    - ``link_overflow``: a crossing now would need a ninth back link.
     """
 
     slot: In(ExecuteSlot)
@@ -48,6 +49,7 @@ class ExecuteStage(wiring.Component):
     entries: In(16)
     exhausted: In(1)
     pc_known: In(1)
+    link_overflow: In(1)
     following: Out(MemorySlot)
     request: Out(MemoryRequest)
     asks: Out(1)
@@ -100,6 +102,8 @@ class ExecuteStage(wiring.Component):
             out.other_register.eq(self.operand[8:13]),
             out.other_birth.eq(self.operand[CTXGET_GENERATION.bit_length() - 1]),
             out.pc_known.eq(self.pc_known),
+            out.region.eq(slot.region),
+            out.automatic.eq(slot.automatic),
             out.key_slot.eq(slot.key_slot),
             out.owner.eq(slot.owner),
         ]
@@ -129,6 +133,8 @@ class ExecuteStage(wiring.Component):
             m.d.comb += [trap.eq(0), trap.valid.eq(1), trap.interrupt.eq(1), trap.cause.eq(self.interrupt_code)]
         with m.Elif(~slot.trap.valid & check.refused):
             m.d.comb += [trap.valid.eq(1), trap.cause.eq(check.cause), trap.sub.eq(check.sub)]
+        with m.Elif(~slot.trap.valid & (system == System.CROSS) & self.link_overflow):
+            m.d.comb += [trap.valid.eq(1), trap.cause.eq(Cause.MODE), trap.sub.eq(Sub.MODE_BACKLINK_OVERFLOW)]
 
     def _long_operations(self, m, rs2):
         control = self.slot.control

@@ -1,7 +1,8 @@
 """Fetch unit: instruction cache, prediction, queue and align stage put together. Clock domain ``sync``.
 
-It decides what may be fetched: encrypted code only out of a region with a cipher and the right to execute, plain code
-only from outside of such regions, both only from memory or the mask ROM. A refused fetch never reaches the miss unit.
+It decides what may be fetched (``fetch_queue.judge``): encrypted code only out of a region with a cipher and the
+right to execute, plain code only from outside of such regions, but both ways where the region is automatic; all only
+from memory or the mask ROM. A refused fetch never reaches the miss unit.
 """
 
 from amaranth import Cat, Const, Module, Signal
@@ -20,6 +21,7 @@ from .fetch_queue import FetchQueue
 from .predictor import Predictor
 
 EXECUTE_BIT = ceil_log2(RegionFlag.EXECUTE)
+AUTOMATIC_BIT = ceil_log2(RegionFlag.AUTOMATIC)
 
 
 class FetchUnit(wiring.Component):
@@ -85,7 +87,7 @@ class FetchUnit(wiring.Component):
         connect(m, flipped(self.invalidate), cache.invalidate)
         connect(m, cache.miss, flipped(self.miss))
         connect(m, align.instruction, flipped(self.port.instruction))
-        port, origin, encrypted = self.port, queue.entry.origin, self.port.state.encrypted
+        port, origin = self.port, queue.entry.origin
 
         # A cut waits for the core's own update, since the wrong entry is removed together with it.
         cut, restart = Signal(), Signal()
@@ -130,12 +132,14 @@ class FetchUnit(wiring.Component):
             trial.present.eq(cache.present),
             trial.held_domain.eq(cache.held_domain),
             trial.drop.eq(restart),
-            trial.encrypted.eq(encrypted),
+            trial.encrypted.eq(port.state.encrypted),
+            trial.automatic.eq(port.state.automatic),
             align.head.eq(queue.head),
             align.head_valid.eq(queue.head_valid),
             align.head_trusted.eq(trial.good | ~queue.head_on_trial),
             align.drop.eq(restart),
-            align.encrypted.eq(encrypted),
+            align.encrypted.eq(port.state.encrypted),
+            align.automatic.eq(port.state.automatic),
         ]
         self._connect_cache(m, cache, address, trial)
         self._connect_predictor(m, predictor, address, trial, align, cut)
@@ -147,6 +151,7 @@ class FetchUnit(wiring.Component):
         m.d.comb += [
             origin.region.eq(match.hit & (match.algorithm != Algorithm.NONE)),
             origin.execute.eq(match.flags[EXECUTE_BIT]),
+            origin.automatic.eq(match.flags[AUTOMATIC_BIT]),
             origin.fetchable.eq(is_ram(byte_address, self.ram_bytes) | is_mask_rom(byte_address)),
             origin.error.eq(address.error),
             origin.domain.eq(match.domain),

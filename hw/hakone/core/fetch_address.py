@@ -18,7 +18,7 @@ class FetchTrial(wiring.Component):
         What is known in the fetch stage.
     drop : In(1)
         Whatever is on trial does not count: redirect, flush or cut.
-    encrypted : In(1)
+    encrypted : In(1), automatic : In(1)
         Mode of the running code.
     good : Out(1)
         The block may be used: held, or refused (then nothing of its data is used).
@@ -36,6 +36,7 @@ class FetchTrial(wiring.Component):
     held_domain: In(4)
     drop: In(1)
     encrypted: In(1)
+    automatic: In(1)
     good: Out(1)
     missed: Out(1)
     missed_line: Out(26)
@@ -52,7 +53,7 @@ class FetchTrial(wiring.Component):
             held_domain.eq(self.held_domain),
             self.missed_line.eq(self.line),
         ]
-        fault = judge(m, origin, self.encrypted, "trial_fault")
+        fault = judge(m, origin, self.encrypted, self.automatic, "trial_fault")
         hit = present & (held_domain == origin.domain)
         m.d.comb += [
             self.good.eq(fault.valid | hit),

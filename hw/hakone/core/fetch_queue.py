@@ -1,6 +1,6 @@
 """Queue of fetch blocks between the fetch and the align stage. Clock domain ``sync``."""
 
-from amaranth import Cat, Module, Signal
+from amaranth import Cat, Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -11,12 +11,14 @@ from ..isa.cause import Cause, Sub
 class FetchOrigin(data.Struct):
     """What decides whether a block may be executed, as the look-up and the address map told it.
 
-    ``region``: a region with a cipher matched; ``execute``: with that right; ``fetchable``: memory or mask ROM;
-    ``error``: the bus answered with an error. The numbers are those of the match.
+    ``region``: a region with a cipher matched; ``execute``: with that right; ``automatic``: mode follows the fetch
+    there; ``fetchable``: memory or mask ROM; ``error``: the bus answered with an error. The numbers are those of the
+    match.
     """
 
     region: 1
     execute: 1
+    automatic: 1
     fetchable: 1
     error: 1
     domain: 4
@@ -41,15 +43,22 @@ class FetchBlock(data.Struct):
     origin: FetchOrigin
 
 
-def judge(m, origin, encrypted, name: str) -> data.View:
+def judge(m, origin, encrypted, automatic, name: str) -> data.View:
     """The fault of fetching from ``origin``: a new signal, driven combinationally, all zero when nothing is wrong.
 
-    The rule of the region comes before the address map, so that encrypted code learns nothing of what lies elsewhere.
+    ``encrypted`` and ``automatic`` tell what code runs (``ExecState``). What lies in an automatic region, or outside of
+    all regions while automatic code runs, may be fetched: the core changes mode before it executes it. The rule of the
+    region comes before the address map, so that encrypted code learns nothing of what lies elsewhere.
     """
     fault = Signal(Fault, name=name)
-    with m.If(encrypted & ~(origin.region & origin.execute)):
+    explicit, outside = Signal(name=f"{name}_explicit"), Signal(name=f"{name}_outside")
+    m.d.comb += [
+        explicit.eq(origin.region & ~(origin.automatic & origin.execute)),
+        outside.eq(Mux(origin.region, ~origin.execute, ~automatic)),
+    ]
+    with m.If(encrypted & outside):
         m.d.comb += [fault.valid.eq(1), fault.cause.eq(Cause.MODE), fault.sub.eq(Sub.MODE_FETCH_OUTSIDE)]
-    with m.Elif(~encrypted & origin.region):
+    with m.Elif((automatic | ~encrypted) & explicit):
         m.d.comb += [fault.valid.eq(1), fault.cause.eq(Cause.MODE), fault.sub.eq(Sub.MODE_PLAIN_FETCH)]
     with m.Elif(~origin.fetchable | origin.error):
         m.d.comb += [fault.valid.eq(1), fault.cause.eq(Cause.FETCH_FAULT)]

@@ -200,6 +200,7 @@ class Pipeline(wiring.Component):
             execute.context.eq(commit.state.context),
             execute.level.eq(commit.state.level),
             execute.pc_known.eq(commit.pc_known),
+            execute.link_overflow.eq(commit.link_overflow),
             commit.check_context.eq(execute.operand[:4]),
         ]
         for name in ("trap_context", "exists", "managed", "sealed", "entries", "exhausted"):
@@ -256,7 +257,7 @@ class Pipeline(wiring.Component):
         leaves = commit.leaves | (done & (slot.control.system == System.CTXRUN))  # its PC stays in its bank
         with m.If(self._advance):
             m.d.sync += [
-                w.retire.eq(done),
+                w.retire.eq(done & (slot.control.system != System.CROSS)),
                 w.trap.eq(commit.takes_trap),
                 w.pc.eq(Mux(commit.takes_trap, commit.record.pc, slot.pc)),
                 w.raw.eq(slot.raw),

@@ -11,10 +11,11 @@ from amaranth.lib.wiring import In, Out
 from ..bus.core_ports import FetchedInstruction
 from ..isa.cause import Cause, Sub
 from ..lib.fields import Fields
-from .control import LEVEL_M, Control, LateSource, System
+from .control import LEVEL_M, Control, LateSource, System, Transfer
 from .csr_rights import CsrRights
 from .decode import Decoder
-from .mode import LINKS, ModeState
+from .key_slot_marks import LINKS
+from .mode import ModeState
 from .slots import Bypass, ExecuteSlot
 from .trap import TrapRequest
 
@@ -72,7 +73,8 @@ class ReadStage(wiring.Component):
     - ``wait``: the instruction must stay in this stage; the execute stage gets a bubble.
 
     Rules of encrypted mode kept here: the first instruction is a landing; every later one comes from the same key and
-    owner id.
+    owner id. An instruction of an automatic region met by other code, or one from elsewhere met by automatic code,
+    becomes ``System.CROSS``, whatever it is: nothing of it is executed before the mode has changed.
     """
 
     valid: In(1)
@@ -103,20 +105,21 @@ class ReadStage(wiring.Component):
         self._control = Fields(Control, "passed")
         m.submodules.decoder = decoder = Decoder()
         control = decoder.control
+        self._identify(m)
         operands = []
         for name, field, used, data in (
             ("rs1", word[15:20], control.rs1_used, self.file1),
             ("rs2", word[20:25], control.rs2_used, self.file2),
         ):
             m.submodules[name] = operand = OperandRead()
-            m.d.comb += [operand.register.eq(field), operand.used.eq(used), operand.file_data.eq(data)]
+            m.d.comb += [operand.register.eq(field), operand.used.eq(used & ~self._crosses), operand.file_data.eq(data)]
             m.d.comb += operand.mask.eq(self.mask)
             for source in ("execute", "memory", "write", "written"):
                 m.d.comb += getattr(operand, source).eq(getattr(self, source))
             operands.append(operand)
         rs1, rs2 = operands
         reads_bank = (control.system == System.CTXRUN) | (control.system == System.CTXGET)
-        put_wait = reads_bank & self.put_ahead
+        put_wait = reads_bank & self.put_ahead & ~self._crosses
         m.d.comb += [
             decoder.word.eq(word),
             decoder.level.eq(self.level),
@@ -125,11 +128,12 @@ class ReadStage(wiring.Component):
             self.wait.eq(self.valid & (rs1.wait | rs2.wait | put_wait)),
             slot.valid.eq(self.valid & ~self.wait),
             slot.pc.eq(fetched.pc),
-            slot.next_pc.eq(fetched.pc + Mux(fetched.compressed, 2, 4)),
+            # A crossing is followed by the same instruction again.
+            slot.next_pc.eq(fetched.pc + Mux(self._crosses, 0, Mux(fetched.compressed, 2, 4))),
             slot.target.eq(fetched.pc + decoder.immediate),
             slot.raw.eq(Mux(fetched.fault.valid, fetched.fault_pc, fetched.raw)),
             slot.compressed.eq(fetched.compressed),
-            slot.predicted_taken.eq(fetched.predicted_taken),
+            slot.predicted_taken.eq(fetched.predicted_taken & ~self._crosses),
             slot.predicted_target.eq(fetched.predicted_target),
             slot.rd.eq(word[7:12]),
             slot.rs1.eq(rs1.data),
@@ -138,6 +142,8 @@ class ReadStage(wiring.Component):
             slot.rs2_late.eq(rs2.late),
             slot.b.eq(Mux(control.immediate, decoder.immediate, rs2.data)),
             slot.b_late.eq(rs2.late & ~control.immediate),
+            slot.region.eq(fetched.region),
+            slot.automatic.eq(fetched.automatic),
             slot.key_slot.eq(fetched.key_slot),
             slot.owner.eq(fetched.owner),
             slot.control.eq(self._control.packed()),
@@ -148,9 +154,36 @@ class ReadStage(wiring.Component):
             getattr(self._control, name).eq(control[name]) for name, _ in Control.as_shape() if name != "flush"
         ]
         legal = self._system(m, decoder)
+        with m.If(self._crosses):
+            m.d.comb += [getattr(self._control, name).eq(0) for name in ("rd_write", "memory", "csr_write")]
+            m.d.comb += [
+                self._control.late.eq(LateSource.NONE),
+                self._control.transfer.eq(Transfer.NONE),
+                self._control.system.eq(System.CROSS),
+                self._control.flush.eq(1),
+                slot.indirect.eq(0),
+            ]
         self._traps(m, legal, control)
         m.d.comb += self.slot.eq(slot.packed())
         return m
+
+    def _identify(self, m):
+        """Does the instruction belong to the code that runs, and if not, may it be crossed to?"""
+        fetched, mode = self.fetched, self.mode
+        self._own, self._crosses = Signal(), Signal()
+        m.d.comb += self._own.eq(
+            fetched.region
+            & (fetched.automatic == mode.automatic)
+            & (fetched.key_slot == mode.key_slot)
+            & (fetched.owner == mode.owner)
+        )
+        may_enter = fetched.region & fetched.automatic
+        with m.If(fetched.fault.valid):
+            m.d.comb += self._crosses.eq(0)
+        with m.Elif(mode.encrypted):  # automatic code has landed
+            m.d.comb += self._crosses.eq(mode.automatic & ~self._own & (may_enter | ~fetched.region))
+        with m.Else():
+            m.d.comb += self._crosses.eq(may_enter)
 
     def _system(self, m, decoder):
         """Flush and target of system instructions; returns whether the instruction is legal here."""
@@ -172,7 +205,8 @@ class ReadStage(wiring.Component):
 
     def _traps(self, m, legal, control):
         trap, fetched, mode = self._trap, self.fetched, self.mode
-        foreign = (fetched.key_slot != mode.key_slot) | (fetched.owner != mode.owner)
+        # Nor at level 3, where a former trap context may still be: it is resumed by ``ctxrun`` wherever it was left.
+        trusted = (self.context == 0) | (self.context == self.trap_context) | (self.level == LEVEL_M)
         with m.If(fetched.fault.valid):
             m.d.comb += [
                 trap.valid.eq(1),
@@ -182,7 +216,10 @@ class ReadStage(wiring.Component):
             ]
         with m.Elif(mode.encrypted & mode.landing & (control.system != System.CRYPTOLAND)):
             self._raise(m, Cause.MODE, Sub.MODE_NO_LANDING)
-        with m.Elif(mode.encrypted & ~mode.landing & foreign):
+        with m.Elif(self._crosses):
+            with m.If(~mode.encrypted & trusted):
+                self._raise(m, Cause.MODE, Sub.MODE_CONTEXT)
+        with m.Elif(mode.encrypted & ~mode.landing & ~self._own):
             self._raise(m, Cause.MODE, Sub.MODE_FETCH_OUTSIDE)
         with m.Elif(~legal):
             self._raise(m, Cause.ILLEGAL)
@@ -195,9 +232,6 @@ class ReadStage(wiring.Component):
                 with m.Case(System.EBREAK):
                     self._raise(m, Cause.BREAKPOINT)
                 with m.Case(System.CRYPTOMODE):
-                    # Nor at level 3, where a former trap context may still be: what runs there can leave by ctxrun,
-                    # which saves nothing, and would be resumed where an earlier trap had left it.
-                    trusted = (self.context == 0) | (self.context == self.trap_context) | (self.level == LEVEL_M)
                     with m.If(trusted):
                         self._raise(m, Cause.MODE, Sub.MODE_CONTEXT)
                     with m.Elif(mode.encrypted):

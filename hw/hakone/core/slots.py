@@ -33,6 +33,8 @@ class ExecuteSlot(data.Struct):
     b_late: 1
     indirect: 1  # a mode switch to the address in rs1
     trap: TrapRequest
+    region: 1
+    automatic: 1
     key_slot: 4
     owner: 4
 
@@ -58,6 +60,8 @@ class MemorySlot(data.Struct):
     other_birth: 1  # ctxget of the generation
     pc_known: 1
     trap: TrapRequest
+    region: 1
+    automatic: 1
     key_slot: 4
     owner: 4
 

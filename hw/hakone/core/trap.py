@@ -28,8 +28,8 @@ class TrapUnit(wiring.Component):
     ``request``, ``pc``, ``next_pc``, ``value`` belong to the instruction; ``context``, ``level``, ``encrypted``,
     ``sealed`` to who runs; ``trap_context``, ``mtvec``, ``hxtvec`` to the registers; ``refused``: a context that must
     not be sealed is. The record's ``sub`` says so. ``leaves``: the trap goes into the trap context; otherwise it is
-    an ordinary one. ``saved_pc`` is kept for the return: the instruction itself, but past it for the system call of a
-    sealed context.
+    an ordinary one. ``saved_pc`` is kept for the return: the instruction itself, but past it (``past``) for the system
+    call of a sealed context.
 
     What it protects: for a sealed context ``value`` is always 0, so no address and no instruction bits get out.
     """
@@ -49,6 +49,7 @@ class TrapUnit(wiring.Component):
     leaves: Out(1)
     record: Out(TrapRecord)
     saved_pc: Out(32)
+    past: Out(1)
     target: Out(32)
 
     def elaborate(self, platform):
@@ -59,7 +60,8 @@ class TrapUnit(wiring.Component):
         m.d.comb += [
             self.leaves.eq(self.context != self.trap_context),
             call.eq((request.cause == Cause.ECALL_U) & ~request.interrupt),
-            self.saved_pc.eq(Mux(call & self.sealed, self.next_pc, self.pc)),
+            self.past.eq(call & self.sealed),
+            self.saved_pc.eq(Mux(self.past, self.next_pc, self.pc)),
             record.ordinary.eq(~self.leaves),
             record.interrupt.eq(request.interrupt),
             record.cause.eq(request.cause),

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from hakone.isa.csr import Csr
-from hakone.isa.encoding import CUSTOM_INSTRUCTIONS
+from hakone.isa.encoding import CTXGET_GENERATION, CUSTOM_INSTRUCTIONS
 
 from .csr_model import MACHINE, MIE, USER, CsrModel
 from .decode import Decoded, decode
@@ -45,6 +45,7 @@ class Context:
     links: list[int] = field(default_factory=list)
     plain_sp: int = 0
     encrypted_sp: int = 0
+    generation: int = 0
 
 
 class ContextModel:
@@ -56,6 +57,7 @@ class ContextModel:
         self._write = write
         self._contexts = {n: Context() for n in range(15)}
         self._contexts[0].level = MACHINE
+        self._generation = 0
         self.number = 0
 
     @property
@@ -71,7 +73,20 @@ class ContextModel:
                 place = self._read(d.rs1)
                 self._contexts[place & 15].registers[place >> 8 & 31] = self._read(d.rs2)
             case "ctxrun":
+                self.running.registers[0] = after
                 return self._switch(self._read(d.rs1) & 15)
+            case "ctxnew":
+                self._generation += 1
+                number = self._read(d.rs1) & 15
+                self._contexts[number] = Context(generation=self._generation)
+                self._write(d.rd, self._generation)
+            case "ctxget":
+                place = self._read(d.rs1)
+                context = self._contexts[place & 15]
+                asks_generation = place & CTXGET_GENERATION
+                self._write(d.rd, context.generation if asks_generation else context.registers[place >> 8 & 31])
+            case "ctxkill":
+                self._contexts[self._read(d.rs1) & 15] = Context()
             case "cryptomode":
                 return self._enter(self._read(d.rs1) if d.rs1 else after)
             case "retmode":
@@ -98,7 +113,8 @@ class ContextModel:
         return self.running.registers[0]
 
     def _exchange(self, number: int) -> None:
-        """Another context's registers and level become current."""
+        """Another context's registers and level become current, and those of the running one are kept."""
+        self.running.level = self._csr.level
         self.running.registers[1:] = [self._read(n) for n in range(1, 32)]
         self.number = number
         for n in range(1, 32):
