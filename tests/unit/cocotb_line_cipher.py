@@ -275,3 +275,23 @@ async def a_line_stays_in_its_slot_when_it_was_cleaned(dut):
             assert await bench.read(FIRST_LINE + 30, PROTECTED[other], SLOTS + other) == (expected, False)
         await bench.start()
     bench.close()
+
+
+@cocotb.test(skip=OPEN)
+async def a_read_follows_a_write_through_the_engine(dut):
+    """Its lanes start as those of the write become free: 12 cycles (16) from the last word of one to that of the
+    other.
+    """
+    bench = Bench(dut)
+    await bench.start()
+    for writing, reading, apart in ((1, 3, 12), (3, 1, 12), (2, 4, 16)):
+        expected, data = bench.preload(FIRST_LINE + 9, reading), bench.rng.randbytes(64)
+        await bench.begin(FIRST_LINE, writing, await bench.fill(FIRST_LINE, writing))
+        write = cocotb.start_soon(bench.send(data, writing))
+        read = cocotb.start_soon(bench.read(FIRST_LINE + 9, reading))
+        last = await bench.last_word_sent() - 1  # it stood in the buffer for one cycle
+        assert await read == (expected, False)
+        assert bench.now() - 1 - last == apart, f"{writing}, {reading}: {bench.now() - 1 - last} cycles"
+        assert await write
+        assert bench.held(FIRST_LINE) == bench.sealed(FIRST_LINE, writing, data)
+    bench.close()

@@ -13,6 +13,7 @@ from pathlib import Path
 import cocotb
 from cocotb.clock import Clock
 from cocotb.triggers import ReadOnly, RisingEdge
+from cocotb.utils import get_sim_time
 from cocotbext.axi import AxiBus, AxiRam
 
 from hakone.isa.formats import Algorithm, tweak_bytes
@@ -96,6 +97,23 @@ class Bench:
         """Let ``count`` cycles pass."""
         for _ in range(count):
             await RisingEdge(self.dut.clk)
+
+    def now(self) -> int:
+        """Number of the cycle that has just begun."""
+        return int(get_sim_time("ns")) // 10
+
+    async def last_word_sent(self) -> int:
+        """Wait for the last word of a line on the bus; the number of its cycle."""
+        for _ in range(TIMEOUT_CYCLES):
+            await ReadOnly()
+            last = (
+                int(self.dut.axi__wvalid.value) and int(self.dut.axi__wlast.value) and int(self.dut.axi__wready.value)
+            )
+            cycle = self.now()
+            await RisingEdge(self.dut.clk)
+            if last:
+                return cycle
+        raise AssertionError("no line is written")
 
     async def start(self, domains: Iterable[int] = DOMAINS) -> None:
         """Reset, then install keys and domains."""

@@ -281,12 +281,14 @@ def test_tweak_of_a_line_that_was_read_is_recalled_whatever_is_encrypted_meanwhi
         for delay in range(BLOCK_CYCLES[size] + 4):
             slot, place = source.choice(list(tweaks)), 4 + delay % 2
             line = Line(key, True, tweaks[slot], source.randbytes(LINE_BYTES))
-            await driver.prepare(source.randbytes(16), delay % 3)
+            other = Line(key, True, source.randbytes(16), source.randbytes(LINE_BYTES))
+            await driver.prepare(other.tweak, delay % 3)
             for _ in range(delay):
                 await driver.tick()
             driver.recall(slot, place)
             await driver.tick()
             assert await driver.line(line, place) == _expected(line), f"slot {slot}, after {delay} cycles"
+            assert await driver.line(other, delay % 3) == _expected(other), f"beside it, after {delay} cycles"
 
     run_small(bench, drive)
 

@@ -223,11 +223,12 @@ class LinePort(wiring.Signature):
     when the memory has acknowledged a line, with ``write_error``. A read may overtake an earlier write; the initiator
     orders equal lines itself.
 
-    A line of a protected domain is written only out of a slot into which it was read under the same domain, with
-    ``keep`` and to its last beat, after the last reset. ``announce`` (one cycle with ``announce_valid``) tells that it
-    will be: not later than its write is requested or, if the slot is to be filled anew, than the cycle after that read
-    was taken. From then on the slot is free. A place is free when its line's ``write_done`` has come. Announcements
-    are at least three cycles apart. A cleaned line stays in its slot and may be announced again.
+    A line of a protected domain is written only out of a slot into which it was read under the same domain, as that is
+    installed now, with ``keep`` and to its last beat without an error, after the last reset. ``announce`` (one cycle
+    with ``announce_valid``) tells that it will be: not later than its write is requested or, if the slot is to be
+    filled anew, than the cycle after that read was taken. From then on the slot is free. A place is free when its
+    line's ``write_done`` has come. Announcements are at least three cycles apart. A cleaned line stays in its slot and
+    may be announced again.
     """
 
     def __init__(self):

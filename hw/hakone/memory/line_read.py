@@ -8,7 +8,7 @@ from amaranth.lib import enum, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..bus.axi4 import Axi4, Response
-from ..bus.core_ports import BEATS_PER_LINE, LINE_BITS, SLOT_BITS, DomainRow, LineBeat, LineRead
+from ..bus.core_ports import BEATS_PER_LINE, SLOT_BITS, DomainRow, LineBeat, LineRead
 from ..isa.platform import LINE_LOG2
 from .tweak_places import TweakRequest
 
@@ -35,8 +35,8 @@ class LineReader(wiring.Component):
     ``error``, and nothing reaches the bus. A response other than OKAY sets ``error`` from that beat on.
 
     Members: ``request`` (stream), ``kind``, ``row``; ``beat_valid``, ``beat``; ``axi`` (only the two read channels are
-    used); ``tweak_valid`` (until ``tweak_ready``) with ``tweak`` (until the next protected line) and ``tweak_current``
-    (no ``flush`` came since its row was taken); ``keep`` and ``slot`` as requested; ``claim``, ``data`` and ``result``
+    used); ``tweak_valid`` (until ``tweak_ready``) with ``tweak`` (until the next request) and ``tweak_current`` (no
+    ``flush`` came since its row was taken); ``keep`` and ``slot`` as requested; ``claim``, ``data`` and ``result``
     with ``granted`` and ``leaving``; ``decrypted`` (one cycle a line, with its last result).
     """
 
@@ -66,7 +66,6 @@ class LineReader(wiring.Component):
         m = Module()
         active, address_pending, tweak_pending = Signal(), Signal(), Signal()
         kind = Signal(LineKind)
-        line = Signal(LINE_BITS)
         failed = Signal()
         words_in = Signal(range(BEATS_PER_LINE + 1))
         words_out = Signal(range(BEATS_PER_LINE))
@@ -77,28 +76,23 @@ class LineReader(wiring.Component):
             m.d.sync += [
                 active.eq(1),
                 kind.eq(self.kind),
-                line.eq(self.request.payload.line),
                 address_pending.eq(self.kind != LineKind.REFUSED),
                 tweak_pending.eq(self.kind == LineKind.PROTECTED),
+                self.tweak.line.eq(self.request.payload.line),
+                self.tweak.domain.eq(self.request.payload.domain),
+                self.tweak.row.eq(self.row),
+                self.tweak_current.eq(1),
                 self.keep.eq(self.request.payload.keep),
                 self.slot.eq(self.request.payload.slot),
                 failed.eq(self.kind == LineKind.REFUSED),
                 words_in.eq(0),
                 words_out.eq(0),
             ]
-            # A line without a tweak leaves the last one alone: the prediction behind it may still wait.
-            with m.If(self.kind == LineKind.PROTECTED):
-                m.d.sync += [
-                    self.tweak.line.eq(self.request.payload.line),
-                    self.tweak.domain.eq(self.request.payload.domain),
-                    self.tweak.row.eq(self.row),
-                    self.tweak_current.eq(1),
-                ]
         with m.If(self.flush):
             m.d.sync += self.tweak_current.eq(0)
         m.d.comb += [
             axi.arvalid.eq(address_pending),
-            axi.araddr.eq(line << LINE_LOG2),
+            axi.araddr.eq(self.tweak.line << LINE_LOG2),
             axi.arlen.eq(BEATS_PER_LINE - 1),
             axi.arsize.eq(SIZE_8_BYTES),
             axi.arburst.eq(BURST_INCREMENT),

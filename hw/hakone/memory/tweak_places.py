@@ -34,12 +34,13 @@ class PlaceTag(data.Struct):
 class TweakPlaces(wiring.Component):
     """Answers the reader's tweak requests, and predicts.
 
-    ``read_valid`` is held with ``read`` until ``read_ready``; ``read`` stays until the next request. From the next
-    cycle on ``read_place`` tells the place, which is safe until the next request is answered (the engine knows whether
-    the tweak is there already). Predictions come after requests. A prediction may lie beyond its region: it is never
-    used unless that line is asked for under the same domain. ``flush`` (one cycle, when a domain or a key changes)
-    forgets every tweak held for reading. A request whose row was taken before (``read_current`` low) is served, but its
-    tweak is not kept for another line, and nothing is predicted.
+    ``read_valid`` is held with ``read`` until ``read_ready``; ``read`` stays until the line is read, by when the
+    prediction has begun: it waits for one tweak at most, and the line takes a block longer than its tweak. From the
+    cycle after ``read_ready`` on ``read_place`` tells the place, which is safe until the next request is answered (the
+    engine knows whether the tweak is there already). Predictions come after requests. A prediction may lie beyond its
+    region: it is never used unless that line is asked for under the same domain. ``flush`` (one cycle, when a domain
+    or a key changes) forgets every tweak held for reading. A request whose row was taken before (``read_current`` low)
+    is served, but its tweak is not kept for another line, and nothing is predicted.
 
     Timing depends on the order of lines only, which the memory bus shows in any case. Source of the tweak:
     ``isa.formats.tweak_bytes``.
