@@ -22,7 +22,9 @@ def _entry(source):
             "flags": source.randrange(256),
             "domain": source.randrange(16),
             "owner": source.randrange(16),
+            "segment_base": source.randrange(1 << 20),
         },
+        "counted": source.randrange(2),
     }
 
 
@@ -31,6 +33,14 @@ async def _install(ctx, dut, entry):
     ctx.set(dut.install.payload, entry)
     await ctx.tick()
     ctx.set(dut.install.valid, 0)
+
+
+async def _remove(ctx, dut, number, last=0):
+    ctx.set(dut.walk.index, number)
+    ctx.set(dut.walk.last, last)
+    ctx.set(dut.walk.remove, 1)
+    await ctx.tick()
+    ctx.set(dut.walk.remove, 0)
 
 
 def _check_range(ctx, port, number, entry):
@@ -84,6 +94,54 @@ def test_full_registers_refuse_and_keep_what_they_have():
         for n, entry in enumerate(written):
             _check_range(ctx, dut.read[0], n, entry)
             _check_content(ctx, dut.read[1], n, entry)
+
+    run(dut, bench)
+
+
+def test_lowest_free_place_is_taken_and_a_walk_sees_every_place():
+    dut, source = AttributeRegisters(7), seeded()
+    held = [None] * 7
+
+    async def bench(ctx):
+        for _ in range(80):
+            taken = [n for n, entry in enumerate(held) if entry]
+            if taken and source.random() < 0.45:
+                number = source.choice(taken)
+                await _remove(ctx, dut, number)
+                held[number] = None
+            elif None in held:
+                entry = _entry(source)
+                await _install(ctx, dut, entry)
+                held[held.index(None)] = entry
+            assert ctx.get(dut.free) == held.count(None)
+            assert ctx.get(dut.install.ready) == (None in held)
+            for n in range(16):
+                ctx.set(dut.walk.index, n)
+                place, entry = ctx.get(dut.walk.place), held[n] if n < 7 else None
+                assert place.used == (entry is not None)
+                if entry:
+                    assert {k: getattr(place.range, k) for k in entry["range"]} == entry["range"]
+                    assert (place.counted, place.domain) == (entry["counted"], entry["content"]["domain"])
+                    _check_range(ctx, dut.read[1], n, entry)
+                    _check_content(ctx, dut.read[0], n, entry)
+                elif n < 7:
+                    assert ctx.get(dut.read[0].range[n].context) == 0
+
+    run(dut, bench)
+
+
+def test_contexts_are_those_that_own_an_entry():
+    dut, source = AttributeRegisters(3), seeded()
+    entry = _entry(source)
+
+    async def bench(ctx):
+        for context in (5, 9, 5):
+            entry["range"]["context"] = context
+            await _install(ctx, dut, entry)
+        assert ctx.get(dut.contexts) == 1 << 5 | 1 << 9
+        for number, last, contexts in ((0, 0, 1 << 5 | 1 << 9), (2, 1, 1 << 9), (0, 1, 1 << 9), (1, 1, 0)):
+            await _remove(ctx, dut, number, last)  # place 0 is empty at its second time
+            assert ctx.get(dut.contexts) == contexts
 
     run(dut, bench)
 

@@ -140,7 +140,8 @@ def patched(words, index, value, record=0):
 
 @pytest.mark.requirement("AR-02")
 def test_regions_and_windows_are_loaded_with_every_field():
-    code = region((1, 3), RAM_BASE + 0x4000, 0x2000, flags=RX, tag=0x1234_5678, owner=b"o" * 16, seed=1)
+    automatic = RX | RegionFlag.AUTOMATIC
+    code = region((1, 3), RAM_BASE + 0x4000, 0x2000, flags=automatic, tag=0x1234_5678, owner=b"o" * 16, seed=1)
     data = region((1,), RAM_BASE + 0x8000, 0x40, Algorithm.AES256_XTS, tag=9, owner=b"p" * 16, seed=2)
     outcome = load(words_of([code, window((14, 1), 0x1000_0000, 0x40, RegionFlag.READ), data]))
     assert outcome.status == [LOADED, LOADED, LOADED, EMPTY]
@@ -163,6 +164,7 @@ def test_regions_and_windows_are_loaded_with_every_field():
         evidence("AR-02", bounds + cipher, got_bounds + got_cipher)
         assert (got_bounds, got_cipher) == (bounds, cipher)
         assert (content.flags, content.domain, content.owner) == (int(record.flags), domain, owner)
+        assert content.segment_base == (0x80000 if domain else 0)
     assert sorted(outcome.rows) == [1, 3]
     for domain, record, slot in ((1, code, 0), (3, data, 2)):
         row = outcome.rows[domain]
@@ -225,7 +227,6 @@ REFUSALS = [
     ("no_context", 1, ACCESS & ~0xFFFF, BootStatus.BAD_CONTEXTS),
     ("context_0", 1, ACCESS | 1, BootStatus.BAD_CONTEXTS),
     ("context_15", 1, ACCESS | 1 << 15, BootStatus.BAD_CONTEXTS),
-    ("flag_automatic", 1, ACCESS | int(RegionFlag.AUTOMATIC) << 16, BootStatus.BAD_FLAGS),
     ("flag_bit_6", 1, ACCESS | 1 << 22, BootStatus.BAD_FLAGS),
     ("flag_bit_7", 1, ACCESS | 1 << 23, BootStatus.BAD_FLAGS),
     ("key_too_long", 1, ACCESS ^ (32 ^ 64) << 24, BootStatus.BAD_KEY_SIZE),
@@ -446,8 +447,8 @@ def test_load_takes_the_same_time_whatever_the_key_is():
 
 
 def test_format_helper_refuses_what_the_hardware_refuses():
-    with pytest.raises(ValueError, match="flags 0x08"):
-        pack_fuses([region(flags=RW | RegionFlag.AUTOMATIC)])
+    with pytest.raises(ValueError, match="flags 0x40"):
+        pack_fuses([region(flags=RegionFlag(0x40))])
     with pytest.raises(ValueError, match="flags 0x04: not possible for a window"):
         pack_fuses([window(flags=RX)])
     with pytest.raises(ValueError, match="one key and tag 0x5"):

@@ -100,6 +100,41 @@ def test_poison_wins_over_install_of_the_same_row():
     run(dut, bench)
 
 
+def test_removed_row_is_free_and_a_poisoned_one_is_not():
+    dut, source = DomainTable(2), seeded()
+    row = _row(source)
+
+    async def walked(ctx):
+        rows = []
+        for number in range(DOMAINS):
+            ctx.set(dut.walk.index, number)
+            rows.append(ctx.get(dut.walk.row))
+        return rows
+
+    async def bench(ctx):
+        for domain in (3, 4):
+            await _install(ctx, dut, domain, row)
+        ctx.set(dut.read[1].domain, 4)
+        ctx.set(dut.read[1].poison, 1)
+        await ctx.tick()
+        ctx.set(dut.read[1].poison, 0)
+        seen = await walked(ctx)
+        assert [n for n, found in enumerate(seen) if found.valid] == [3, 4]
+        for number in (3, 4):
+            assert (seen[number].key_slot, seen[number].tag) == (row["key_slot"], row["tag"])
+            assert seen[number].base_line == row["base_line"]
+        for removed, left in ((3, [4]), (4, [])):
+            ctx.set(dut.walk.index, removed)
+            ctx.set(dut.walk.remove, 1)
+            await ctx.tick()
+            ctx.set(dut.walk.remove, 0)
+            _check(ctx, dut.read[0], removed, {"valid": 0})
+            assert [n for n, found in enumerate(await walked(ctx)) if found.valid] == left
+        assert ctx.get(dut.poisoned) == 0
+
+    run(dut, bench)
+
+
 def test_impossible_number_of_ports_is_refused():
     with pytest.raises(ValueError, match="ports = 4"):
         DomainTable(4)

@@ -11,7 +11,7 @@ from hakone.isa.formats import Algorithm
 from hakone_sim.evidence import evidence
 
 LINE_LAST = (1 << 26) - 1
-FIELDS = ("algorithm", "flags", "domain", "key_slot", "owner")
+FIELDS = ("algorithm", "flags", "domain", "key_slot", "owner", "segment_base")
 
 
 class _Bench(wiring.Component):
@@ -51,6 +51,7 @@ def _random_entries(source, count):
         if any(e["context"] == context and e["start"] <= end and start <= e["end"] for e in entries):
             continue
         numbers = {"domain": source.randrange(16), "key_slot": source.randrange(16), "owner": source.randrange(16)}
+        numbers["segment_base"] = source.randrange(1 << 20)
         algorithm, flags = source.choice(list(Algorithm)), source.randrange(256)
         entries.append(
             {"context": context, "start": start, "end": end, "algorithm": algorithm, "flags": flags, **numbers}
@@ -124,7 +125,7 @@ def test_two_lookups_are_independent():
 def test_entry_of_context_0_never_matches():
     dut = _Bench(2)
     entry = {"context": 0, "start": 0, "end": LINE_LAST, "algorithm": Algorithm.NONE, "flags": 255}
-    entry |= {"domain": 0, "key_slot": 0, "owner": 0}
+    entry |= {"domain": 0, "key_slot": 0, "owner": 0, "segment_base": 0}
 
     async def bench(ctx):
         await _install(ctx, dut.registers, entry)

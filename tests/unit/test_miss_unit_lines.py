@@ -361,6 +361,64 @@ def test_cleaning_stops_at_a_line_boundary_when_aborted():
     assert len(bench.lines.write_log) == 12
 
 
+async def end_domain(bench, domain, abort_after=None):
+    """Take a domain out of the cache; returns the cycles. An abort stays until it has acted."""
+    clean, ctx, began = bench.unit.domain_clean, bench.ctx, bench.now
+    ctx.set(clean.domain, domain)
+    ctx.set(clean.start, 1)
+    await bench.tick()
+    ctx.set(clean.start, 0)
+    while ctx.get(clean.busy):
+        ctx.set(clean.abort, abort_after is not None and bench.now - began > abort_after)
+        await bench.tick()
+        assert bench.now - began < 1000
+    ctx.set(clean.abort, 0)
+    return bench.now - began
+
+
+def test_ended_domain_leaves_the_cache_under_its_own_key_and_others_stay():
+    """Dirty lines reach memory before the end, clean ones are dropped too; another domain and plain memory still hit."""
+    mine, theirs, plain = ([BASE + k for k in group] for group in ((0, 1, 8, 5), (10, 3), (70, 71)))
+
+    async def body(bench):
+        await bench.pipeline([store(line) for line in mine[:3]] + [load(mine[3])])
+        bench.set_state(OTHER)
+        await bench.pipeline([store(line) for line in theirs])
+        bench.set_state(PLAIN_0)
+        await bench.pipeline([store(plain[0]), load(plain[1])])
+        await end_domain(bench, 3)
+        assert sorted(places(bench.lines.write_log)) == sorted((line, 3) for line in mine[:3])
+        assert not bench.lines.writes and not bench.lines.acks
+        assert await bench.pipeline([load(line) for line in plain]) == [1, 1]
+        bench.set_state(OTHER)
+        assert await bench.pipeline([load(line) for line in theirs]) == [1, 1]
+        bench.set_state(OWNER)
+        reads = len(bench.lines.read_log)
+        await bench.pipeline([load(line) for line in mine])
+        assert sorted(places(bench.lines.read_log[reads:])) == sorted((line, 3) for line in mine)
+        assert await end_domain(bench, 3) < 20  # nothing is dirty now
+
+    simulate(body)
+
+
+@pytest.mark.parametrize("after", [0, 1, 7, 19, 33, 50])
+def test_ending_a_domain_stops_at_a_line_boundary_and_goes_on(after):
+    """Soon after the abort nothing is under way; begun again, it finishes the rest, and each line is written once."""
+
+    async def body(bench):
+        await bench.pipeline([store(BASE + k) for k in range(12)])
+        assert await end_domain(bench, 3, after) <= after + 11
+        await bench.settle()
+        assert len(bench.lines.write_log) < 12
+        await end_domain(bench, 3)
+        assert sorted(places(bench.lines.write_log)) == [(BASE + k, 3) for k in range(12)]
+        reads = len(bench.lines.read_log)
+        await bench.pipeline([load(BASE + k) for k in range(12)])
+        assert len(bench.lines.read_log) == reads + 12
+
+    simulate(body)
+
+
 def test_accesses_and_fetches_go_on_while_cleaning():
     """They come between two lines, and what is stored meanwhile is not lost."""
 

@@ -261,6 +261,7 @@ class BootLoader(wiring.Component):
         """What is installed; the states say when. A key word stands on its wires only while it is valid."""
         fields, key = self._check.fields, self.key_install.payload
         entry, row = self.attribute_install.payload, self.domain_row
+        protected = fields.algorithm != Algorithm.NONE
         m.d.comb += [
             key.slot.eq(self._slot),
             key.algorithm.eq(fields.algorithm),
@@ -282,4 +283,6 @@ class BootLoader(wiring.Component):
             entry.content.flags.eq(fields.flags),
             entry.content.domain.eq(self._domain),
             entry.content.owner.eq(self._owner),
+            # Segments are off when the core starts: the base is that of a flat segment.
+            entry.content.segment_base[16:].eq(Mux(protected, fields.start_line[-4:], 0)),
         ]

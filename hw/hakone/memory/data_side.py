@@ -4,7 +4,7 @@ from amaranth import Module
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from ..bus.core_ports import DomainPort, InstructionMissPort, LinePort, LoadStorePort, LookupPort
+from ..bus.core_ports import DomainCleanPort, DomainPort, InstructionMissPort, LinePort, LoadStorePort, LookupPort
 from ..bus.probe import StoreRecord
 from ..bus.register_bus import RegisterBus
 from .dcache import DataCache
@@ -33,6 +33,7 @@ class DataSide(wiring.Component):
                 "invalidate": Out(InvalidatePort()),
                 "rom": Out(RegisterBus()),
                 "domain": Out(DomainPort()),
+                "domain_clean": In(DomainCleanPort()),
                 "store": Out(StoreRecord),
                 "write_failed": Out(1),
                 "event_dcache_miss": Out(1),
@@ -52,7 +53,7 @@ class DataSide(wiring.Component):
         wiring.connect(m, load_store.miss, miss.miss)
         for name in ("port", "lookup", "devices"):
             wiring.connect(m, wiring.flipped(getattr(self, name)), getattr(load_store, name))
-        for name in ("lines", "instruction", "invalidate", "rom", "domain"):
+        for name in ("lines", "instruction", "invalidate", "rom", "domain", "domain_clean"):
             wiring.connect(m, wiring.flipped(getattr(self, name)), getattr(miss, name))
         for name in ("store", "event_dcache_miss", "event_uncached", "event_misaligned"):
             m.d.comb += getattr(self, name).eq(getattr(load_store, name))

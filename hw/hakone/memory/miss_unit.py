@@ -9,7 +9,7 @@ from amaranth import Cat, Const, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from ..bus.core_ports import DomainPort, InstructionMissPort, LinePort
+from ..bus.core_ports import DomainCleanPort, DomainPort, InstructionMissPort, LinePort
 from ..bus.register_bus import RegisterBus
 from ..isa.platform import LINE_LOG2
 from .data_fill import DataFill
@@ -29,13 +29,14 @@ class MissUnit(wiring.Component):
     Instruction miss: the data cache is looked at first (one cycle). Held there under the same domain, the line comes
     from there, 64 bits a cycle from the third cycle on, dirty or not, and stays as it is; under another, it leaves the
     data cache, encrypted under its own domain, before memory is read. Else memory is asked in the second cycle.
-    Cleaning: every dirty line is written back and stays, clean; between two lines misses come first.
+    Cleaning: every dirty line is written back and stays, clean; between two lines misses come first. Cleaning of a
+    domain: every line of it is invalidated, written back first when it is dirty.
 
     Parameters: ``geometry`` of the data cache.
     Members: ``miss`` and ``cache`` (see ``doors``), ``lines`` (line cipher), ``instruction`` (``valid`` takes part in
     the core's ``busy`` and should be a flop), ``rom`` (mask-ROM lines for fetch), ``invalidate`` (instruction cache),
-    ``domain`` (``poison`` when a line of that domain was lost on its way to memory), ``write_failed`` (sticky: some
-    line was lost), ``event_dcache_evict`` (one cycle per dirty line written back).
+    ``domain`` (``poison`` when a line of that domain was lost on its way to memory), ``domain_clean`` (region unit;
+    never together with ``miss.clean_start``), ``write_failed`` (sticky: some line was lost), ``event_dcache_evict`` (one cycle per dirty line written back).
     Errors: ``fill_error`` for a data line with a bad beat; the beats themselves carry it for the instruction cache;
     instruction lines outside RAM and ROM get eight beats with ``error`` and no bus cycle.
     Protects: a physical line is in the first-level caches under one domain at a time, and goes to memory under its own.
@@ -53,6 +54,7 @@ class MissUnit(wiring.Component):
                 "rom": Out(RegisterBus()),
                 "invalidate": Out(InvalidatePort()),
                 "domain": Out(DomainPort()),
+                "domain_clean": In(DomainCleanPort()),
                 "write_failed": Out(1),
                 "event_dcache_evict": Out(1),
             }
@@ -69,6 +71,7 @@ class MissUnit(wiring.Component):
         self._instruction_set = geometry.set_of(self.instruction.line)
         self._walk = Signal(geometry.set_bits)
         self._cleaning, self._draining, self._from_start = Signal(), Signal(), Signal()
+        self._of_domain = Signal()  # what is cleaned is one domain, and none of its lines stays
         self._connect(m)
         with m.FSM(name="state", init="RESET") as fsm:
             with m.State("RESET"):
@@ -277,11 +280,13 @@ class MissUnit(wiring.Component):
     def _clean_set(self, m):
         """Cleaning: the tags of one set are up. Write back its first dirty line, or go on to the next set."""
         geometry, cache, victims = self._geometry, self.cache, self._victims
-        dirty, first = Signal(geometry.ways), Signal(geometry.ways)
+        meant, dirty, first = Signal(geometry.ways), Signal(geometry.ways), Signal(geometry.ways)
         chosen = geometry.chosen_tag(cache.tags, first)
+        for way, entry in enumerate(cache.tags):
+            m.d.comb += meant[way].eq(entry.valid & (~self._of_domain | (entry.domain == self.domain_clean.domain)))
         m.d.comb += [
             self.miss.hold.eq(1),
-            dirty.eq(Cat(entry.valid for entry in cache.tags) & cache.dirty),
+            dirty.eq(meant & cache.dirty),
             first.eq(dirty & (~dirty + 1)[: geometry.ways]),
         ]
         self._show_set(m, self._walk)
@@ -290,9 +295,11 @@ class MissUnit(wiring.Component):
         with m.Elif(dirty.any()):
             with m.If(victims.room):
                 m.d.comb += cache.clean_ways.eq(first)
+                self._drop(m, first)
                 self._evict(m, first, chosen.tag, chosen.domain, self._walk)
                 m.next = "CLEAN_COPY"
         with m.Else():
+            self._drop(m, meant)
             following = (self._walk + 1)[: geometry.set_bits]
             m.d.comb += cache.index.eq(Cat(Const(0, WORD_BITS), following))
             m.d.sync += self._walk.eq(following)
@@ -302,14 +309,19 @@ class MissUnit(wiring.Component):
             with m.Elif(self.miss.fill_valid | self.instruction.valid):
                 m.next = "IDLE"
 
+    def _drop(self, m, ways):
+        """Cleaning of a domain: those lines of the set at hand do not stay."""
+        with m.If(self._of_domain):
+            m.d.comb += [self.cache.tag_ways.eq(ways), self.cache.tag.eq(0)]
+
     def _clean_control(self, m, fsm):
         """Cleaning: start, stop, and the end when memory has everything."""
-        m.d.comb += self.miss.clean_busy.eq(
-            self._cleaning | self._draining | fsm.ongoing("CLEAN") | fsm.ongoing("CLEAN_COPY")
-        )
+        miss, of_domain = self.miss, self.domain_clean
+        busy = self._cleaning | self._draining | fsm.ongoing("CLEAN") | fsm.ongoing("CLEAN_COPY")
+        m.d.comb += [miss.clean_busy.eq(busy), of_domain.busy.eq(busy)]
         with m.If(self._draining & self._victims.empty):
             m.d.sync += self._draining.eq(0)
-        with m.If(self.miss.clean_abort):
+        with m.If(miss.clean_abort | of_domain.abort):
             m.d.sync += [self._cleaning.eq(0), self._draining.eq(0)]
-        with m.If(self.miss.clean_start):
-            m.d.sync += [self._cleaning.eq(1), self._from_start.eq(1)]
+        with m.If(miss.clean_start | of_domain.start):
+            m.d.sync += [self._cleaning.eq(1), self._from_start.eq(1), self._of_domain.eq(of_domain.start)]

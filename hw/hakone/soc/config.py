@@ -20,6 +20,7 @@ class SocConfig:
     dcache_bytes: int = 8192  #: data cache: 1 to 16 KiB, power of two
     cache_ways: int = 2  #: ways of each cache: 1, 2 or 4; a way is at most 4 KiB
     attribute_entries: int = 16  #: live attribute entries: 1 to 16
+    boot_quota: int = 4  #: attribute entries that each context of a boot record may install itself: 0 to 16
     predictor_entries: int = 128  #: branch target entries: power of two, 16 to 512
     ram_bytes: int = RAM_BYTES  #: memory behind the AXI4 port: power of two, 64 KiB to 1 GiB
     clock_hz: int = 50_000_000  #: system clock; multiple of 10 MHz
@@ -41,6 +42,8 @@ class SocConfig:
             raise ValueError(f"cache_ways = {self.cache_ways}: 1, 2 or 4 are possible")
         if not 1 <= self.attribute_entries <= 16:
             raise ValueError(f"attribute_entries = {self.attribute_entries}: 1 to 16 are possible")
+        if not 0 <= self.boot_quota <= 16:
+            raise ValueError(f"boot_quota = {self.boot_quota}: 0 to 16 are possible")
         n = self.predictor_entries
         if n & (n - 1) or not 16 <= n <= 512:
             raise ValueError(f"predictor_entries = {n}: a power of two from 16 to 512 is needed")

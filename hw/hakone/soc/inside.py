@@ -17,13 +17,16 @@ from ..crypto.attributes import AttributeRegisters
 from ..crypto.boot_loader import BootLoader
 from ..crypto.domains import DomainTable
 from ..crypto.fuses import FusePort
+from ..crypto.install_switch import InstallSwitch
 from ..crypto.key_store import KeyStore
 from ..crypto.lookup import AttributeLookup
+from ..crypto.region_unit import RegionUnit
 from ..isa.events import Event
 from ..memory.data_side import DataSide
 from ..memory.line_cipher import LineCipher
 from ..memory.xts import XtsLine
 from .config import SocConfig
+from .flush_join import FlushJoin
 
 
 class Inside(wiring.Component):
@@ -55,7 +58,7 @@ class Inside(wiring.Component):
         """Parts by room, then their doors."""
         m = Module()
         config = self._config
-        m.submodules.core = core = Core(config.word)
+        m.submodules.core = core = Core(config.word, config.boot_quota)
         m.submodules.fetch = fetch = FetchUnit(
             icache_bytes=config.icache_bytes,
             cache_ways=config.cache_ways,
@@ -64,7 +67,6 @@ class Inside(wiring.Component):
         )
         m.submodules.data_side = data_side = DataSide(config.dcache_bytes, config.cache_ways, config.ram_bytes)
         m.submodules.line_cipher = line_cipher = LineCipher(config.cipher)
-        wiring.connect(m, core.fetch, fetch.port)
         wiring.connect(m, core.memory, data_side.port)
         wiring.connect(m, fetch.miss, data_side.instruction)
         wiring.connect(m, data_side.invalidate, fetch.invalidate)
@@ -98,21 +100,15 @@ class Inside(wiring.Component):
         for number, port in enumerate((data_side.domain, line_cipher.read_domain, line_cipher.write_domain)):
             wiring.connect(m, port, domains.read[number])
         wiring.connect(m, wiring.flipped(self.fuses), loader.fuses)
-        wiring.connect(m, loader.attribute_install, attributes.install)
+        m.submodules.key_store = key_store = KeyStore()
         m.d.comb += [
             loader.attribute_free.eq(attributes.free),
-            domains.install.eq(loader.domain_install),
-            domains.install_domain.eq(loader.domain_number),
-            domains.install_row.eq(loader.domain_row),
-            line_cipher.flush.eq(loader.domain_install),
             core.boot_contexts.eq(loader.boot_contexts),
             core.boot_status.eq(loader.boot_status),
             core.start.eq(loader.start),
         ]
         if config.cipher:
-            m.submodules.key_store = key_store = KeyStore()
             m.submodules.xts = xts = XtsLine()
-            wiring.connect(m, loader.key_install, key_store.install)
             wiring.connect(m, xts.tweak_keys, key_store.tweak_keys)
             for lane, port in enumerate(key_store.data_keys):
                 wiring.connect(m, xts.data_keys[lane], port)
@@ -124,8 +120,68 @@ class Inside(wiring.Component):
                 line_cipher.key_valid.eq(key_store.valid),
             ]
         else:
-            # Control runs: keys go nowhere, and every slot counts as filled so that lines pass as they are.
-            m.d.comb += [loader.key_install.ready.eq(1), line_cipher.key_valid.eq(0xFFFF)]
+            # Control runs: nobody uses the keys, and every slot counts as filled so that lines pass as they are.
+            m.d.comb += line_cipher.key_valid.eq(0xFFFF)
+        m.submodules.regions = regions = RegionUnit(config.ram_bytes)
+        wiring.connect(m, core.region, regions.port)
+        self._connect_regions(m, regions, attributes, domains, key_store)
+        self._connect_installs(m, loader, regions, attributes, domains, key_store)
+        self._connect_caches(m, core, fetch, data_side, regions)
+        m.d.comb += line_cipher.flush.eq(loader.domain_install | regions.changed)
+
+    def _connect_regions(
+        self, m: Module, regions: RegionUnit, attributes: AttributeRegisters, domains: DomainTable, key_store: KeyStore
+    ):
+        """What the region unit looks up and takes away."""
+        wiring.connect(m, regions.attributes, attributes.walk)
+        wiring.connect(m, regions.domains, domains.walk)
+        wiring.connect(m, regions.key_erase, key_store.erase)
+        wiring.connect(m, regions.search, key_store.search)
+        m.d.comb += [
+            regions.contexts.eq(attributes.contexts),
+            regions.key_busy.eq(key_store.busy),
+            regions.key_valid.eq(key_store.valid),
+            key_store.cancel.eq(regions.key_cancel),
+        ]
+
+    def _connect_installs(
+        self,
+        m: Module,
+        loader: BootLoader,
+        regions: RegionUnit,
+        attributes: AttributeRegisters,
+        domains: DomainTable,
+        key_store: KeyStore,
+    ):
+        """What is installed comes from the boot loader, and once the core runs from the region unit."""
+        m.submodules.installs = installs = InstallSwitch()
+        for source, door in ((loader, installs.loader), (regions, installs.regions)):
+            for name in ("key_install", "attribute_install"):
+                wiring.connect(m, getattr(source, name), getattr(door, name))
+            for name in ("domain_install", "domain_number", "domain_row"):
+                m.d.comb += getattr(door, name).eq(getattr(source, name))
+        tables = installs.tables
+        wiring.connect(m, tables.key_install, key_store.install)
+        wiring.connect(m, tables.attribute_install, attributes.install)
+        m.d.comb += [
+            installs.started.eq(loader.start),
+            domains.install.eq(tables.domain_install),
+            domains.install_domain.eq(tables.domain_number),
+            domains.install_row.eq(tables.domain_row),
+        ]
+
+    def _connect_caches(self, m: Module, core: Core, fetch: FetchUnit, data_side: DataSide, regions: RegionUnit):
+        """A domain that dies leaves no line behind: the region unit cleans the one cache and flushes the other."""
+        m.submodules.flush_join = flush_join = FlushJoin()
+        wiring.connect(m, core.fetch, flush_join.core)
+        wiring.connect(m, flush_join.fetch, fetch.port)
+        wiring.connect(m, regions.clean, data_side.domain_clean)
+        m.d.comb += [
+            flush_join.flush.eq(regions.flush_instruction),
+            regions.flush_busy.eq(fetch.port.flush_busy),
+            core.key_erased.eq(regions.key_erase.valid & regions.key_erase.ready),
+            core.key_erased_slot.eq(regions.key_erase.payload),
+        ]
 
     def _connect_probe(self, m: Module, core: Core, fetch: FetchUnit, data_side: DataSide, line_cipher: LineCipher):
         """Records and events to the white-box ports of simulation."""
