@@ -53,6 +53,7 @@ class AttributeLookup(wiring.Component):
             found.domain.eq(content.domain),
             found.key_slot.eq(content.key_slot),
             found.owner.eq(content.owner),
+            found.segment_base.eq(Cat(Const(0, 16), line[22:])),  # entries are made with flat segments
         ]
         with m.If(Cat(matches).any()):
             m.d.comb += self.port.match.eq(found)
