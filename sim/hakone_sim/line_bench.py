@@ -6,8 +6,10 @@ gives a beat a cycle. The same lines are moved plain and protected in one run.
 
 - ``fill``: from the cycle in which the read request is taken to the cycle of its last beat. ``sequential``: lines in
   order, as programs mostly use them; ``random``: an order in which no next line can be foreseen.
-- ``evict``: from the cycle in which the first word of the line is offered to the acknowledgement. The address comes
-  one cycle earlier, as from the victim buffer, so the time of the tweak is part of it.
+- ``evict``: from the cycle in which the first word of the line is offered to the acknowledgement. The line was read
+  before, to a slot, as every line that the data cache writes back. It is announced and requested as by the victim
+  buffer: ``REQUEST_CYCLES`` and ``WORD_CYCLES`` are those of the data side, where ``test_miss_unit_lines.py`` holds
+  them.
 
 ``judge`` runs cocotb tests of the same bench before an independent memory.
 """
@@ -34,6 +36,8 @@ from . import unit_model
 CPP = Path(__file__).resolve().parent / "cpp_units" / "line_bench.cpp"
 TESTS = unit_model.builder.ROOT / "tests" / "unit" / "cocotb_line_cipher.py"
 LATENCIES = (2, 10, 14, 30)
+#: From a line's announcement to the request of its write, and from when that is taken to its first word.
+REQUEST_CYCLES, WORD_CYCLES = 0, 1
 #: Suffix of the figure's name for each order of the lines; the first is the published one.
 ORDERS = {"sequential": "", "random": ".random"}
 
@@ -92,7 +96,8 @@ class LineBench(wiring.Component):
         for name in ("prepare", "start", "data", "result"):
             wiring.connect(m, getattr(cipher.engine, name), getattr(engine, name))
         m.d.comb += [
-            cipher.engine.prepared.eq(engine.prepared),
+            engine.recall_valid.eq(cipher.engine.recall_valid),
+            engine.recall.eq(cipher.engine.recall),
             cipher.key_valid.eq(keys.valid),
             self.slots.eq(keys.valid),
             keys.install.valid.eq(self.key_valid),
@@ -121,7 +126,8 @@ def measure() -> list[dict]:
     Raises ``RuntimeError`` when the bench finds a line that does not come back as it went.
     """
     text = unit_model.generate("line_bench", LineBench, Path(__file__))
-    done = subprocess.run([unit_model.build(text, "line_bench", CPP)], capture_output=True, text=True)
+    model = unit_model.build(text, "line_bench", CPP)
+    done = subprocess.run([model, str(REQUEST_CYCLES), str(WORD_CYCLES)], capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(f"line bench: {done.stderr.strip() or f'status {done.returncode}'}")
     return [json.loads(line) for line in done.stdout.splitlines()]

@@ -91,7 +91,7 @@ class Bench:
         self.harness = self.session.harness
         self.unit = self.harness.unit
         rng = models.get("rng")
-        names = ("latency", "gaps", "write_latency")
+        names = ("latency", "gaps", "write_latency", "one_write")
         self.lines = LineModel(self.reference, rng, **{k: models[k] for k in names if k in models})
         self.devices = DeviceModel(self.reference, rng, models.get("waits", 0.0))
         self.rom = DeviceModel(self.reference, rng, models.get("waits", 0.0))

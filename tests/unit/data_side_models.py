@@ -10,15 +10,23 @@ from data_side_reference import pad, rom_word
 class LineModel:
     """The line cipher and memory behind it. ``latency`` in cycles to the first beat; with ``rng`` everything also waits
     at random.
+
+    ``one_write``: the next write is taken when the one before is acknowledged, as the line cipher does.
+    It knows what was read to each slot, as the cipher keeps its tweak, and refuses a write whose place was announced
+    for another line or domain, or too late.
     """
 
-    def __init__(self, reference, rng=None, latency=4, gaps=0.0, write_latency=6):
+    def __init__(self, reference, rng=None, latency=4, gaps=0.0, write_latency=6, one_write=False):
+        self.one_write = one_write
         self.reference, self.rng, self.latency, self.gaps = reference, rng, latency, gaps
         self.write_latency = write_latency
         self.memory = {}
         self.reads, self.read_log, self.write_log, self.fetch_reads = [], [], [], []
         self.writes, self.acks = [], []
         self.bad_writes = set()
+        self.slots, self.places = {}, {}  # (line, domain); None while a slot is filled, when a place is free
+        self.refills = {}  # when the read to a slot was taken
+        self.announce_log, self.word_log = [], []  # cycles
         self.sent = 0
         self.beat = None
 
@@ -32,48 +40,73 @@ class LineModel:
     def drive(self, ctx, lines, now):
         """Inputs of the cycle."""
         ctx.set(lines.read.ready, not self._wait())
-        ctx.set(lines.write.ready, not self._wait())
+        ctx.set(lines.write.ready, not (self.one_write and (self.writes or self.acks)) and not self._wait())
         ctx.set(lines.wdata.ready, not self._wait())
         done = bool(self.acks) and self.acks[0][0] <= now
         ctx.set(lines.write_done, done)
         ctx.set(lines.write_error, done and self.acks[0][1] in self.bad_writes)
         if done:
-            _, line, domain, words = self.acks.pop(0)
+            _, line, domain, place, words = self.acks.pop(0)
+            self.places[place] = None
             if line not in self.bad_writes:
                 data = b"".join(w.to_bytes(8, "little") for w in words)
                 self.memory[line] = bytes(a ^ b for a, b in zip(data, pad(line, domain), strict=True))
         valid = bool(self.reads) and self.reads[0][0] <= now and not self._wait()
         ctx.set(lines.beat_valid, valid)
         if valid:
-            _, line, data, bad_beat = self.reads[0]
+            _, line, data, bad_beat, slot, domain = self.reads[0]
             beat = int.from_bytes(data[8 * self.sent : 8 * self.sent + 8], "little")
             last = self.sent == 7
             ctx.set(lines.beat, {"data": beat, "last": last, "error": self.sent == bad_beat})
             self.sent = 0 if last else self.sent + 1
             if last:
                 self.reads.pop(0)
+                if slot is not None:
+                    self.slots[slot] = (line, domain) if bad_beat is None else None
+                    del self.refills[slot]
 
     def sample(self, ctx, lines, now):
         """Handshakes of the cycle."""
+        if ctx.get(lines.announce_valid):
+            self._announce(ctx.get(lines.announce.slot), ctx.get(lines.announce.place), now)
         if ctx.get(lines.read.valid) and ctx.get(lines.read.ready):
             line, domain = ctx.get(lines.read.payload.line), ctx.get(lines.read.payload.domain)
             data = bytes(a ^ b for a, b in zip(self.line(line), pad(line, domain), strict=True))
             bad = line in self.reference.bad_lines
             bad_beat = (self.rng.randrange(8) if self.rng else 3) if bad else None
             extra = self.rng.randrange(self.latency + 1) if self.rng else 0
-            self.reads.append((now + self.latency + extra, line, data, bad_beat))
+            slot = ctx.get(lines.read.payload.slot) if ctx.get(lines.read.payload.keep) else None
+            if slot is not None:
+                self.refills[slot] = now
+            self.reads.append((now + self.latency + extra, line, data, bad_beat, slot, domain))
             self.read_log.append((now, line, domain))
         if ctx.get(lines.write.valid) and ctx.get(lines.write.ready):
             line, domain = ctx.get(lines.write.payload.line), ctx.get(lines.write.payload.domain)
-            self.writes.append([line, domain, []])
+            place = ctx.get(lines.write.payload.place)
+            assert self.places[place] == (line, domain), f"line {line:#x} of domain {domain}: {self.places[place]}"
+            self.writes.append([line, domain, place, []])
             self.write_log.append((now, line, domain))
         if ctx.get(lines.wdata.valid) and ctx.get(lines.wdata.ready):
             assert self.writes, "a word of a line before its request"
-            self.writes[0][2].append(ctx.get(lines.wdata.payload))
-            if len(self.writes[0][2]) == 8:
-                line, domain, words = self.writes.pop(0)
+            self.word_log.append(now)
+            self.writes[0][3].append(ctx.get(lines.wdata.payload))
+            if len(self.writes[0][3]) == 8:
+                line, domain, place, words = self.writes.pop(0)
                 extra = self.rng.randrange(self.write_latency + 1) if self.rng else 0
-                self.acks.append((now + self.write_latency + extra, line, domain, words))
+                self.acks.append((now + self.write_latency + extra, line, domain, place, words))
+
+    def _announce(self, slot, place, now):
+        assert not self.announce_log or now >= self.announce_log[-1] + 3, "announcements come too fast"
+        assert self.places.get(place) is None, f"place {place} is not free"
+        # A row of the cipher can be overwritten as soon as a line is read to its slot.
+        assert now <= self.refills.get(slot, now) + 1, f"slot {slot} was announced too late"
+        self.places[place] = self.slots.get(slot)
+        self.announce_log.append(now)
+
+    def reset(self):
+        """Everything that stood in a slot is void."""
+        self.slots.clear()
+        self.places.clear()
 
 
 class DeviceModel:

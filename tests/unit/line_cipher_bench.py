@@ -13,6 +13,7 @@ from pathlib import Path
 import cocotb
 from cocotb.clock import Clock
 from cocotb.triggers import ReadOnly, RisingEdge
+from cocotb.utils import get_sim_time
 from cocotbext.axi import AxiBus, AxiRam
 
 from hakone.isa.formats import Algorithm, tweak_bytes
@@ -40,6 +41,7 @@ PROTECTED = (1, 2, 3, 4)
 #: What must not change while a channel's ``valid`` waits for ``ready`` (IHI 0022H, A3.2.1).
 OFFERED = {"aw": ("awaddr", "awlen"), "w": ("wdata", "wstrb", "wlast"), "ar": ("araddr", "arlen")}
 TIMEOUT_CYCLES = 5000
+SLOTS = 6  #: few, so that a slot is filled anew while the line that stood there is still to be written
 
 
 def words(data: bytes) -> list[int]:
@@ -67,6 +69,8 @@ class Bench:
         self.lines = self.words = self.plaintext = 0
         self.watching = None
         self.failing: set[int] = set()  # addresses of words that the memory answers with SLVERR
+        self.slots: dict[int, tuple[int, int]] = {}  # line and domain that were read last to a slot, if usable
+        self.place = 0
         dut._log.info(f"seed {SEED}, wait states {percent} %")
         cocotb.start_soon(Clock(dut.clk, 10, "ns").start())
         self.ram = AxiRam(AxiBus.from_prefix(dut, "axi_"), dut.clk, dut.rst, size=1 << 32)
@@ -94,11 +98,31 @@ class Bench:
         for _ in range(count):
             await RisingEdge(self.dut.clk)
 
+    def now(self) -> int:
+        """Number of the cycle that has just begun."""
+        return int(get_sim_time("ns")) // 10
+
+    async def last_word_sent(self) -> int:
+        """Wait for the last word of a line on the bus; the number of its cycle."""
+        for _ in range(TIMEOUT_CYCLES):
+            await ReadOnly()
+            last = (
+                int(self.dut.axi__wvalid.value) and int(self.dut.axi__wlast.value) and int(self.dut.axi__wready.value)
+            )
+            cycle = self.now()
+            await RisingEdge(self.dut.clk)
+            if last:
+                return cycle
+        raise AssertionError("no line is written")
+
     async def start(self, domains: Iterable[int] = DOMAINS) -> None:
         """Reset, then install keys and domains."""
         dut = self.dut
-        for name in ("key_valid", "domain_install", "lines__read__valid", "lines__write__valid", "lines__wdata__valid"):
+        ports = ("announce_valid", "read__valid", "write__valid", "wdata__valid")
+        for name in ("key_valid", "domain_install", *(f"lines__{port}" for port in ports)):
             getattr(dut, name).value = 0
+        self.slots.clear()
+        self.installed = set(domains)
         dut.rst.value = 1
         await self.cycles(4)
         dut.rst.value = 0
@@ -160,14 +184,27 @@ class Bench:
         self.words += 1
         self.plaintext += word in self.secret
 
-    async def read(self, line: int, domain: int) -> tuple[bytes, bool]:
-        """The line's plaintext, and whether its last beat has an error."""
+    async def read(self, line: int, domain: int, slot: int | None = None) -> tuple[bytes, bool]:
+        """The line's plaintext, and whether its last beat has an error. Without ``slot``, it is not kept."""
         dut = self.dut
-        dut.lines__read__payload.value = line | domain << 26
+        dut.lines__read__payload.value = line | domain << 26 | (slot is not None) << 30 | (slot or 0) << 31
         collect = cocotb.start_soon(self._beats())
+        if slot is not None:
+            self.slots.pop(slot, None)
         await self.handshake(dut.lines__read__valid, dut.lines__read__ready)
         self.lines += 1
-        return await collect
+        data, error = await collect
+        if slot is not None and not error:
+            self.slots[slot] = line, domain
+        return data, error
+
+    async def fill(self, line: int, domain: int) -> int:
+        """A slot that holds the line: one that does, or one to which it is read now. Plain or unusable: any slot."""
+        kept = [slot for slot, held in self.slots.items() if held == (line, domain)]
+        slot = self.rng.choice(kept) if kept else self.rng.randrange(SLOTS)
+        if domain in PROTECTED and domain in self.installed and not kept:
+            assert await self.read(line, domain, slot) == (self.opened(line, domain), False)
+        return slot
 
     async def _beats(self) -> tuple[bytes, bool]:
         dut, out = self.dut, b""
@@ -184,13 +221,28 @@ class Bench:
             await RisingEdge(dut.clk)
         raise AssertionError("a line does not arrive")
 
-    async def announce(self, line: int, domain: int) -> None:
-        """The request of a write."""
-        self.dut.lines__write__payload.value = line | domain << 26
+    async def announce(self, slot: int) -> int:
+        """Announce the line in ``slot``. Takes one cycle. Returns the place that its write shall name."""
+        place, self.place = self.place, 1 - self.place
+        self.dut.lines__announce.value = slot | place << 8
+        self.dut.lines__announce_valid.value = 1
+        await RisingEdge(self.dut.clk)
+        self.dut.lines__announce_valid.value = 0
+        return place
+
+    async def request(self, line: int, domain: int, place: int) -> None:
+        """The request of a write that was announced."""
+        self.dut.lines__write__payload.value = line | domain << 26 | place << 30
         await self.handshake(self.dut.lines__write__valid, self.dut.lines__write__ready)
 
+    async def begin(self, line: int, domain: int, slot: int) -> None:
+        """Announce a line and request its write in the same cycle, as the victim buffer does when it is empty."""
+        announced = cocotb.start_soon(self.announce(slot))
+        await self.request(line, domain, self.place)
+        await announced
+
     async def send(self, data: bytes, domain: int) -> bool:
-        """The words of the write announced last, under its ``domain``; whether it is acknowledged without error."""
+        """The words of the write requested last, under its ``domain``; whether it is acknowledged without error."""
         if domain:
             self.secret.update(words(data))
         done = cocotb.start_soon(self._done())
@@ -200,9 +252,11 @@ class Bench:
         self.lines += 1
         return await done
 
-    async def write(self, line: int, domain: int, data: bytes) -> bool:
-        """Announce and, at once or later, send; whether the write is acknowledged without error."""
-        await self.announce(line, domain)
+    async def write(self, line: int, domain: int, data: bytes, slot: int | None = None) -> bool:
+        """Out of ``slot``, or filled if need be: announce and, at once or later, send; whether the write is
+        acknowledged without error.
+        """
+        await self.begin(line, domain, await self.fill(line, domain) if slot is None else slot)
         await self.cycles(self.rng.choice((0, 0, 3, 30)))
         return await self.send(data, domain)
 

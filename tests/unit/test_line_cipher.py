@@ -18,11 +18,11 @@ def test_lines_are_ciphertext_on_the_bus_and_come_back(tmp_path):
     for folder in folders:
         folder.mkdir()
     passed, counts = line_bench.judge(folders[0], SEED)
-    assert len(passed) == 9
+    assert len(passed) == 12
     assert counts["lines"] > 1000 and counts["words"] > 8000
     # The same traffic with the cipher left out: there the search finds the plaintext.
     passed, control = line_bench.judge(folders[1], SEED, cipher=False)
-    assert len(passed) == 7
+    assert len(passed) == 9
     assert control["plaintext"] > 1000
     what = "plaintext words on the bus"
     for requirement in ("PX-03", "AR-12"):

@@ -88,6 +88,7 @@ def test_random_accesses_with_aliases_and_fetches(cache_bytes, ways):
         rng=rng,
         latency=rng.choice((1, 5, 12)),
         write_latency=rng.choice((2, 6, 25)),
+        one_write=rng.choice((False, True)),
         gaps=rng.choice((0, 0.2, 0.6)),
         waits=0.3,
         rate=rng.choice((0.002, 0.02, 0.1)),

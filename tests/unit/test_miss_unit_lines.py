@@ -8,6 +8,7 @@ from hakone.isa.cause import Cause, Sub
 from hakone.isa.formats import Algorithm, RegionFlag
 from hakone.isa.platform import MASK_ROM, RAM_BASE, UART
 from hakone_sim.evidence import evidence
+from hakone_sim.line_bench import REQUEST_CYCLES, WORD_CYCLES
 
 BASE = RAM_BASE >> 6
 R, W, PLAIN, ANY = RegionFlag.READ, RegionFlag.WRITE, RegionFlag.PLAIN_ACCESS, RegionFlag.ANY_OWNER
@@ -101,6 +102,46 @@ def test_third_victim_waits_for_room():
         assert (await bench.pipeline([load(BASE + 1)]))[0] == cycles[0]
 
     simulate(body, write_latency=100)
+
+
+@pytest.mark.parametrize("leave", ["displaced", "cleaned", "wanted by a fetch"])
+def test_line_leaves_in_the_cycles_that_the_line_bench_measures_with(leave):
+    """Announced, requested, then eight words without a gap, when nothing is on its way before it."""
+
+    async def body(bench):
+        await bench.do(store(BASE))
+        if leave == "displaced":
+            await bench.pipeline([load(BASE + 8), load(BASE + 16)])
+        elif leave == "cleaned":
+            await bench.clean()
+        else:
+            await fetch(bench, BASE, 0)
+        await bench.settle()
+        (announced,) = bench.lines.announce_log
+        requested = bench.lines.write_log[0][0]
+        assert requested == announced + REQUEST_CYCLES
+        assert bench.lines.word_log == [requested + WORD_CYCLES + n for n in range(8)]
+
+    simulate(body)
+
+
+@pytest.mark.parametrize("ways", [1, 2, 4])
+def test_two_lines_on_their_way_were_announced_before_their_slots_were_filled_anew(ways):
+    """Every line leaves under the name of its own slot, however long the one before it takes."""
+
+    async def body(bench):
+        lines = [BASE + 4 * k for k in range(12)] * 2
+        bench.set_state(PLAIN_0)
+        await bench.pipeline([store(line) for line in lines[:5]])
+        bench.set_state(OTHER)
+        await bench.pipeline([store(line) for line in lines[5:]])
+        bench.set_state(OWNER)
+        await bench.pipeline([store(line) for line in lines])
+        assert len(bench.lines.announce_log) > 20
+        # Announced while the line before it was still being sent.
+        assert any(later < at for later, (at, *_) in zip(bench.lines.announce_log, bench.lines.write_log, strict=False))
+
+    simulate(body, ways=ways, write_latency=70, latency=1, one_write=True)
 
 
 @pytest.mark.parametrize("first_domain", [0, 3])
@@ -344,6 +385,7 @@ def test_nothing_is_valid_after_a_reset():
         bench.ctx.set(bench.harness.reset, 1)
         await bench.tick()
         bench.ctx.set(bench.harness.reset, 0)
+        bench.lines.reset()
         assert bench.ctx.get(bench.unit.port.busy)
         for k in range(4):
             bench.reference.raw.pop(BASE + k)

@@ -177,41 +177,146 @@ def test_cycles_do_not_depend_on_keys_tweaks_or_data(tmp_path):
     assert times[0] == times[1] == times[2]
 
 
-def test_line_waits_for_the_tweak_of_its_own_place():
-    source = seeded()
-    key = Key(1, source.randbytes(32))
-    line = Line(key, True, source.randbytes(16), source.randbytes(LINE_BYTES))
-    bench = XtsBench()
+class Driver:
+    """Drives ``XtsBench`` in Amaranth's simulator, with one key in slot 1."""
 
-    async def give(ctx, stream, **fields):
+    def __init__(self, ctx, bench: XtsBench, key: Key):
+        self.ctx, self.bench, self.key = ctx, bench, key
+        self.settings = {"algorithm": key.algorithm, "key_slot": key.slot}
+        self.out: list[bytes] = []
+
+    async def tick(self) -> None:
+        """One cycle; takes a result word."""
+        ctx = self.ctx
+        ctx.set(self.bench.result_ready, 1)
+        if ctx.get(self.bench.result_valid):
+            self.out.append(ctx.get(self.bench.result_payload).to_bytes(8, "little"))
+        await ctx.tick()
+        ctx.set(self.bench.recall_valid, 0)
+
+    async def give(self, stream: str, **fields) -> None:
+        """A transfer on one of the streams."""
         for name, value in fields.items():
-            ctx.set(getattr(bench, f"{stream}_{name}"), value)
-        ctx.set(getattr(bench, f"{stream}_valid"), 1)
+            self.ctx.set(getattr(self.bench, f"{stream}_{name}"), value)
+        self.ctx.set(getattr(self.bench, f"{stream}_valid"), 1)
         for _ in range(1000):
-            taken = ctx.get(getattr(bench, f"{stream}_ready"))
-            await ctx.tick()
+            taken = self.ctx.get(getattr(self.bench, f"{stream}_ready"))
+            await self.tick()
             if taken:
                 break
         else:
             pytest.fail(f"{stream} is not taken")
-        ctx.set(getattr(bench, f"{stream}_valid"), 0)
+        self.ctx.set(getattr(self.bench, f"{stream}_valid"), 0)
+
+    async def install(self) -> None:
+        """The key."""
+        count = len(self.key.key) // 4
+        for n in range(count):
+            word = int.from_bytes(self.key.key[4 * n : 4 * n + 4], "little")
+            last = {"last": n == count - 1}
+            await self.give("install", slot=self.key.slot, algorithm=self.key.algorithm, index=n, word=word, **last)
+
+    async def prepare(self, tweak: bytes, place: int) -> None:
+        """Have a tweak encrypted."""
+        await self.give("prepare", **self.settings, tweak=int.from_bytes(tweak, "little"), place=place)
+
+    def recall(self, slot: int, place: int) -> None:
+        """In the cycle that is up."""
+        self.ctx.set(self.bench.recall_slot, slot)
+        self.ctx.set(self.bench.recall_place, place)
+        self.ctx.set(self.bench.recall_valid, 1)
+
+    async def words(self, data: bytes) -> bytes:
+        """The words of a line that was started; its result."""
+        self.out.clear()
+        for n in range(8):
+            await self.give("data", payload=int.from_bytes(data[8 * n : 8 * n + 8], "little"))
+        for _ in range(100):
+            if len(self.out) == 8:
+                break
+            await self.tick()
+        return b"".join(self.out)
+
+    async def line(self, line: Line, place: int, **keep) -> bytes:
+        """A whole line whose tweak is in, or on its way to, ``place``."""
+        await self.give("start", **self.settings, encrypt=line.encrypt, place=place, **({"keep": 0} | keep))
+        return await self.words(line.data)
+
+
+def test_line_waits_for_the_tweak_of_its_own_place():
+    source = seeded()
+    line = Line(Key(1, source.randbytes(32)), True, source.randbytes(16), source.randbytes(LINE_BYTES))
+    bench = XtsBench()
 
     async def drive(ctx):
+        driver = Driver(ctx, bench, line.key)
+        await driver.install()
+        await driver.give("start", **driver.settings, encrypt=1, place=2)
         for n in range(8):
-            word = int.from_bytes(key.key[4 * n : 4 * n + 4], "little")
-            await give(ctx, "install", slot=1, algorithm=key.algorithm, index=n, word=word, last=n == 7)
-        settings = {"algorithm": key.algorithm, "key_slot": 1}
-        await give(ctx, "start", **settings, encrypt=1, place=2)
-        for n in range(8):
-            await give(ctx, "data", payload=int.from_bytes(line.data[8 * n : 8 * n + 8], "little"))
-        ctx.set(bench.result_ready, 1)
-        await give(ctx, "prepare", **settings, tweak=1234, place=3)
-        await give(ctx, "prepare", **settings, tweak=int.from_bytes(line.tweak, "little"), place=2)
-        out = []
+            await driver.give("data", payload=int.from_bytes(line.data[8 * n : 8 * n + 8], "little"))
+        await driver.prepare(source.randbytes(16), 3)
+        await driver.prepare(line.tweak, 2)
         for _ in range(60):
-            if ctx.get(bench.result_valid):
-                out.append(ctx.get(bench.result_payload).to_bytes(8, "little"))
-            await ctx.tick()
-        assert b"".join(out) == _expected(line)
+            await driver.tick()
+        assert b"".join(driver.out) == _expected(line)
+
+    run_small(bench, drive)
+
+
+@pytest.mark.parametrize("size", KEY_BYTES)
+def test_tweak_of_a_line_that_was_read_is_recalled_whatever_is_encrypted_meanwhile(size):
+    """At every distance from the encryption of another tweak, and whatever rows were kept before and after."""
+    source = seeded()
+    key = Key(1, source.randbytes(size))
+    tweaks = {slot: source.randbytes(16) for slot in (0, 5, 133, 255)}
+    bench = XtsBench()
+
+    async def drive(ctx):
+        driver = Driver(ctx, bench, key)
+        await driver.install()
+        for slot, tweak in tweaks.items():
+            line = Line(key, False, tweak, source.randbytes(LINE_BYTES))
+            await driver.prepare(tweak, 0)
+            assert await driver.line(line, 0, keep=1, slot=slot) == _expected(line)
+        for delay in range(BLOCK_CYCLES[size] + 4):
+            slot, place = source.choice(list(tweaks)), 4 + delay % 2
+            line = Line(key, True, tweaks[slot], source.randbytes(LINE_BYTES))
+            other = Line(key, True, source.randbytes(16), source.randbytes(LINE_BYTES))
+            await driver.prepare(other.tweak, delay % 3)
+            for _ in range(delay):
+                await driver.tick()
+            driver.recall(slot, place)
+            await driver.tick()
+            assert await driver.line(line, place) == _expected(line), f"slot {slot}, after {delay} cycles"
+            assert await driver.line(other, delay % 3) == _expected(other), f"beside it, after {delay} cycles"
+
+    run_small(bench, drive)
+
+
+def test_row_recalled_before_its_next_line_begins_has_the_tweak_of_the_last():
+    """A recall before the line that overwrites the row is started gets the old tweak, one after its end the new."""
+    source = seeded()
+    key = Key(1, source.randbytes(32))
+    bench = XtsBench()
+
+    async def drive(ctx):
+        driver = Driver(ctx, bench, key)
+        await driver.install()
+        before = None
+        for turn in range(6):
+            new = Line(key, False, source.randbytes(16), source.randbytes(LINE_BYTES))
+            await driver.prepare(new.tweak, turn % 3)
+            for _ in range(14 if turn % 2 else 0):
+                await driver.tick()
+            driver.recall(9, 4)  # in the cycle of the start
+            assert await driver.line(new, turn % 3, keep=1, slot=9) == _expected(new)
+            if before:
+                old = Line(key, True, before.tweak, source.randbytes(LINE_BYTES))
+                assert await driver.line(old, 4) == _expected(old)
+            driver.recall(9, 5)
+            again = Line(key, True, new.tweak, source.randbytes(LINE_BYTES))
+            await driver.tick()
+            assert await driver.line(again, 5) == _expected(again)
+            before = new
 
     run_small(bench, drive)

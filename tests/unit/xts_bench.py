@@ -13,7 +13,7 @@ from hakone.crypto.boot_loader import KeyWord
 from hakone.crypto.key_store import KeyStore
 from hakone.isa.formats import Algorithm
 from hakone.memory.xts import XtsLine
-from hakone.memory.xts_port import XtsPrepare, XtsStart
+from hakone.memory.xts_port import XtsPrepare, XtsRecall, XtsStart
 from hakone_sim import unit_model
 
 CPP = Path(__file__).resolve().parent / "cpp" / "xts_bench.cpp"
@@ -22,7 +22,7 @@ _OUTCOME = np.dtype(
     [("result", "u1", LINE_BYTES), ("prepared", "<u4"), ("started", "<u4"), ("in", "<u4", 8), ("out", "<u4", 8)]
 )
 #: Payloads that are structures: the fields lead out one by one, for the sake of the C++ side.
-_STRUCTURES = {"prepare": XtsPrepare, "start": XtsStart, "install": KeyWord}
+_STRUCTURES = {"prepare": XtsPrepare, "start": XtsStart, "install": KeyWord, "recall": XtsRecall}
 
 
 class XtsBench(wiring.Component):
@@ -33,6 +33,7 @@ class XtsBench(wiring.Component):
         ports |= {"erase_payload": In(4), "result_valid": Out(1), "result_ready": In(1)}
         for name in (*_STRUCTURES, "data", "erase"):
             ports |= {f"{name}_valid": In(1), f"{name}_ready": Out(1)}
+        del ports["recall_ready"]
         for name, structure in _STRUCTURES.items():
             ports |= {f"{name}_{field}": In(f.shape) for field, f in structure.as_shape()}
         super().__init__(ports)
@@ -55,6 +56,8 @@ class XtsBench(wiring.Component):
             else:
                 m.d.comb += port.payload.eq(getattr(self, f"{name}_payload"))
         m.d.comb += [
+            engine.recall_valid.eq(self.recall_valid),
+            *(engine.recall[field].eq(getattr(self, f"recall_{field}")) for field, _ in XtsRecall.as_shape()),
             self.result_valid.eq(engine.result.valid),
             self.result_payload.eq(engine.result.payload),
             engine.result.ready.eq(self.result_ready),

@@ -12,6 +12,7 @@ from ..isa.formats import Algorithm, RegionStatus
 
 LINE_BITS = 26  #: bits of a line number in a 32-bit address space
 BEATS_PER_LINE = 8  #: 64-bit beats of a 64-byte line
+SLOT_BITS = 8  #: bits of a slot, which is one line's place in the data cache: its set, and its way above that
 
 
 class ExecState(data.Struct):
@@ -273,10 +274,27 @@ class SegmentPort(wiring.Signature):
 
 
 class LineRead(data.Struct):
-    """A request to read a whole line under a domain."""
+    """A request to read a whole line under a domain. ``keep``: it goes to ``slot`` and may be written from there."""
 
     line: LINE_BITS
     domain: 4
+    keep: 1
+    slot: SLOT_BITS
+
+
+class LineWrite(data.Struct):
+    """A request to write a whole line under a domain; ``place`` is that of its ``LineAnnounce``."""
+
+    line: LINE_BITS
+    domain: 4
+    place: 1
+
+
+class LineAnnounce(data.Struct):
+    """The line in ``slot`` will be written, under the name ``place``."""
+
+    slot: SLOT_BITS
+    place: 1
 
 
 class LineBeat(data.Struct):
@@ -294,6 +312,13 @@ class LinePort(wiring.Signature):
     stream of requests, each followed by eight ``wdata`` words in address order. ``write_done`` is high for one cycle
     when the memory has acknowledged a line, with ``write_error``. A read may overtake an earlier write; the initiator
     orders equal lines itself.
+
+    A line of a protected domain is written only out of a slot into which it was read under the same domain, as that is
+    installed now, with ``keep`` and to its last beat without an error, after the last reset. ``announce`` (one cycle
+    with ``announce_valid``) tells that it will be: not later than its write is requested or, if the slot is to be
+    filled anew, than the cycle after that read was taken. From then on the slot is free. A place is free when its
+    line's ``write_done`` has come. Announcements are at least three cycles apart. A cleaned line stays in its slot and
+    may be announced again.
     """
 
     def __init__(self):
@@ -302,7 +327,9 @@ class LinePort(wiring.Signature):
                 "read": Out(stream.Signature(LineRead)),
                 "beat_valid": In(1),
                 "beat": In(LineBeat),
-                "write": Out(stream.Signature(LineRead)),
+                "announce_valid": Out(1),
+                "announce": Out(LineAnnounce),
+                "write": Out(stream.Signature(LineWrite)),
                 "wdata": Out(stream.Signature(64)),
                 "write_done": In(1),
                 "write_error": In(1),

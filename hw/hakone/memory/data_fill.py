@@ -57,6 +57,8 @@ class DataFill(wiring.Component):
         m.d.comb += [
             self.read.payload.line.eq(fill.line),
             self.read.payload.domain.eq(fill.domain),
+            self.read.payload.keep.eq(1),
+            self.read.payload.slot.eq(geometry.slot_of(geometry.set_of(fill.line), fill.ways)),
             self.read.valid.eq(active & ~asked & ~self.wait),
             self.invalidate.line.eq(fill.line),
             self.invalidate.domain.eq(fill.domain),

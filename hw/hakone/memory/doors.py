@@ -10,7 +10,7 @@ from amaranth import Cat, Const, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from ..bus.core_ports import LINE_BITS
+from ..bus.core_ports import LINE_BITS, SLOT_BITS
 from ..isa.platform import LINE_BYTES, LINE_LOG2, RAM_BASE
 
 DOMAIN_BITS = 4
@@ -78,6 +78,12 @@ class CacheGeometry:
         """Line number that stands in ``set_number`` with ``tag``."""
         top = self.set_bits + self.tag_bits
         return Cat(set_number, tag, Const(RAM_BASE >> LINE_LOG2 + top, LINE_BITS - top))
+
+    def slot_of(self, set_number: Value, ways: Value) -> Value:
+        """Slot (``core_ports.SLOT_BITS``) of the one way in ``ways``."""
+        way_bits = self.ways.bit_length() - 1
+        way = (Cat(ways[way] for way in range(self.ways) if way >> bit & 1).any() for bit in range(way_bits))
+        return Cat(set_number, *way, Const(0, SLOT_BITS - self.set_bits - way_bits))
 
     def chosen_tag(self, tags, ways: Value) -> data.View:
         """The tag of the one way in ``ways`` (all zero, so invalid, for none)."""

@@ -5,24 +5,16 @@ domain 0 pass as they are. Source: IEEE 1619-2018 (data unit = line of 64 bytes,
 """
 
 from amaranth import Module, Mux, Signal
-from amaranth.lib import enum, wiring
+from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from ..bus.axi4 import Axi4
-from ..bus.core_ports import BEATS_PER_LINE, DomainPort, LinePort
+from ..bus.core_ports import DomainPort, LinePort
 from ..isa.formats import Algorithm
 from .line_read import LineKind, LineReader
 from .line_write import LineWriter
-from .tweak_places import WRITE_PLACE, TweakPlaces
+from .tweak_places import WRITE_PLACES, TweakPlaces
 from .xts_port import XtsPort
-
-
-class EngineOwner(enum.Enum, shape=2):
-    """Whose line is in the engine."""
-
-    NOBODY = 0
-    READ = 1
-    WRITE = 2
 
 
 class LineCipher(wiring.Component):
@@ -31,14 +23,24 @@ class LineCipher(wiring.Component):
     Cycles: the address of a read is on the bus in the cycle after the request was taken. A plain beat passes in the
     cycle of its arrival. Of a protected line, the last beat leaves eleven cycles after the last word arrived (AES-128;
     AES-256 fifteen), if its tweak had been predicted or the memory takes longer than the tweak; otherwise it waits for
-    the tweak. An eviction announced before its words are there leaves in eleven cycles likewise.
+    the tweak. The last word of an eviction can go to the bus twelve cycles (sixteen) after it would in plaintext,
+    because its tweak was kept when the line was read. A read and a write may be in the engine one behind the other;
+    the later one waits for lanes, which are free twelve (sixteen) cycles after the earlier one used them.
+
+    Kept tweaks: a read with ``keep`` leaves its encrypted tweak in the row of its slot; ``announce`` takes it out of
+    there, before the slot's next line can overwrite it. No line is ever written that was not read: the data cache
+    allocates on a store, so there is no other way to a tweak for writing. ``flush`` leaves the rows alone: what a slot
+    holds was decrypted under the row and key of its read, and a change of these is only right while the data cache
+    holds no line of that domain (today they are installed before the core starts). If it did, its lines would go out
+    under the new key with an old tweak: ciphertext still, but lost. Nothing in the rows is used after a reset, since
+    no slot holds a line until one was read.
 
     A domain whose row is not valid, whose key slot is empty, or whose algorithm is not one of the engine's, is
     refused: no bus cycle; a read is answered with errors, a write is dropped and reported. With ``cipher`` False
     (control runs in simulation) every line of a valid domain passes as it is and the engine is not used.
 
     Members: ``lines`` (``LinePort``), ``axi`` (manager), ``read_domain`` and ``write_domain`` (rows), ``key_valid``
-    (bit per key slot), ``engine`` (``XtsPort``), ``flush`` (a row or a key changes: forget kept tweaks),
+    (bit per key slot), ``engine`` (``XtsPort``), ``flush`` (a row or a key changes: forget tweaks held for reading),
     ``event_line_decrypt`` and ``event_line_encrypt``. Protects the contents of lines against whoever sees the bus;
     not their integrity, nor which line is used when.
     """
@@ -83,7 +85,7 @@ class LineCipher(wiring.Component):
             m.d.comb += [unit.row.eq(port.row), unit.kind.eq(LineKind.REFUSED)]
             self._judge(m, request.payload.domain, port.row, unit.kind)
         self._connect_bus(m, reader, writer)
-        self._connect_tweaks(m, reader, writer, places)
+        self._connect_tweaks(m, reader, places)
         self._share_engine(m, reader, writer, places)
         return m
 
@@ -102,52 +104,64 @@ class LineCipher(wiring.Component):
             inside, outside = getattr(unit.axi, name), getattr(self.axi, name)
             m.d.comb += outside.eq(inside) if member.flow == Out else inside.eq(outside)
 
-    def _connect_tweaks(self, m: Module, reader: LineReader, writer: LineWriter, places: TweakPlaces) -> None:
-        """Requests to the places, their requests to the engine."""
+    def _connect_tweaks(self, m: Module, reader: LineReader, places: TweakPlaces) -> None:
+        """Tweaks of lines to be read are encrypted; those of lines to be written were kept in the engine's rows."""
+        lines, engine = self.lines, self.engine
         m.d.comb += [
             places.read_valid.eq(reader.tweak_valid),
             places.read.eq(reader.tweak),
             places.read_current.eq(reader.tweak_current),
             reader.tweak_ready.eq(places.read_ready),
-            places.write_valid.eq(writer.tweak_valid),
-            places.write.eq(writer.tweak),
-            writer.tweak_ready.eq(places.write_ready),
-            writer.tweak_prepared.eq(places.write_prepared),
             places.flush.eq(self.flush),
             reader.flush.eq(self.flush),
-            self.engine.prepare.valid.eq(places.prepare_valid),
-            self.engine.prepare.payload.eq(places.prepare),
-            places.prepare_ready.eq(self.engine.prepare.ready),
-            places.prepared.eq(self.engine.prepared),
+            engine.prepare.valid.eq(places.prepare_valid),
+            engine.prepare.payload.eq(places.prepare),
+            places.prepare_ready.eq(engine.prepare.ready),
+            engine.recall_valid.eq(lines.announce_valid),
+            engine.recall.slot.eq(lines.announce.slot),
+            engine.recall.place.eq(WRITE_PLACES | lines.announce.place),
         ]
 
     def _share_engine(self, m: Module, reader: LineReader, writer: LineWriter, places: TweakPlaces) -> None:
-        """One line is in the engine at a time; a read goes first. The owner changes when the last result is taken."""
-        engine, owner = self.engine, Signal(EngineOwner)
-        results = Signal(range(BEATS_PER_LINE))
-        for_read = reader.claim
+        """One line of each direction may be in the engine; a read goes first into it. Words are of the line that was
+        started last, results of the one before it while that is there.
+        """
+        engine = self.engine
+        reading, writing = Signal(), Signal()  # such a line is in the engine, from its start to its last result
+        newest_read = Signal()  # the one started last is a read
+        for_read, for_write = reader.claim & ~reading, writer.claim & ~writing
         start = engine.start.payload
         m.d.comb += [
-            reader.write_waits.eq(writer.waits),
-            engine.start.valid.eq((owner == EngineOwner.NOBODY) & (reader.claim | writer.claim)),
+            reader.write_waits.eq(writer.waits & ~writing),
+            engine.start.valid.eq(for_read | for_write),
             start.encrypt.eq(~for_read),
-            start.algorithm.eq(Mux(for_read, reader.tweak.row.algorithm, writer.tweak.row.algorithm)),
-            start.key_slot.eq(Mux(for_read, reader.tweak.row.key_slot, writer.tweak.row.key_slot)),
-            start.place.eq(Mux(for_read, places.read_place, WRITE_PLACE)),
+            start.algorithm.eq(Mux(for_read, reader.tweak.row.algorithm, writer.algorithm)),
+            start.key_slot.eq(Mux(for_read, reader.tweak.row.key_slot, writer.key_slot)),
+            start.place.eq(Mux(for_read, places.read_place, WRITE_PLACES | writer.place)),
+            start.keep.eq(for_read & reader.keep),
+            start.slot.eq(reader.slot),
+            reader.granted.eq(reading & newest_read),
+            writer.granted.eq(writing & ~newest_read),
+            reader.leaving.eq(reading & ~(writing & newest_read)),
+            writer.leaving.eq(writing & ~(reading & ~newest_read)),
         ]
+        with m.If(reader.decrypted):
+            m.d.sync += reading.eq(0)
+        with m.If(writer.encrypted):
+            m.d.sync += writing.eq(0)
         with m.If(engine.start.valid & engine.start.ready):
-            m.d.sync += owner.eq(Mux(for_read, EngineOwner.READ, EngineOwner.WRITE))
-        for unit, mine in ((reader, EngineOwner.READ), (writer, EngineOwner.WRITE)):
-            m.d.comb += [unit.granted.eq(owner == mine), unit.result.payload.eq(engine.result.payload)]
-            with m.If(owner == mine):
+            m.d.sync += newest_read.eq(for_read)
+            with m.If(for_read):
+                m.d.sync += reading.eq(1)
+            with m.Else():
+                m.d.sync += writing.eq(1)
+        for unit in (reader, writer):
+            m.d.comb += unit.result.payload.eq(engine.result.payload)
+            with m.If(unit.granted):
                 m.d.comb += [
                     engine.data.valid.eq(unit.data.valid),
                     engine.data.payload.eq(unit.data.payload),
                     unit.data.ready.eq(engine.data.ready),
-                    unit.result.valid.eq(engine.result.valid),
-                    engine.result.ready.eq(unit.result.ready),
                 ]
-        with m.If(engine.result.valid & engine.result.ready):
-            m.d.sync += results.eq(results + 1)
-            with m.If(results == BEATS_PER_LINE - 1):
-                m.d.sync += owner.eq(EngineOwner.NOBODY)
+            with m.If(unit.leaving):
+                m.d.comb += [unit.result.valid.eq(engine.result.valid), engine.result.ready.eq(unit.result.ready)]

@@ -8,7 +8,7 @@ from amaranth.lib import enum, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..bus.axi4 import Axi4, Response
-from ..bus.core_ports import BEATS_PER_LINE, LINE_BITS, DomainRow, LineBeat, LineRead
+from ..bus.core_ports import BEATS_PER_LINE, SLOT_BITS, DomainRow, LineBeat, LineRead
 from ..isa.platform import LINE_LOG2
 from .tweak_places import TweakRequest
 
@@ -29,15 +29,15 @@ class LineReader(wiring.Component):
 
     A request is taken while idle, together with ``kind`` and ``row``, which belong to its domain in that cycle. The
     address goes out in the next cycle. Plain beats pass in the cycle in which they arrive; protected ones go to the
-    engine, which is asked for with ``claim`` and is ours while ``granted``, and come back as its results. ``claim``
-    is raised when the tweak has its place and no eviction waits for the engine (``write_waits``), or else when the
-    first beat is there. A refused request is answered by eight beats of zero with ``error``, and nothing reaches the
-    bus. A response other than OKAY sets ``error`` from that beat on.
+    engine, which is asked for with ``claim``, takes our words while ``granted``, and gives our results while
+    ``leaving``. ``claim`` is raised when the tweak has its place and no eviction waits for the engine
+    (``write_waits``), or else when the first beat is there. A refused request is answered by eight beats of zero with
+    ``error``, and nothing reaches the bus. A response other than OKAY sets ``error`` from that beat on.
 
-    Members: ``request`` (stream), ``kind``, ``row``; ``beat_valid``, ``beat``; ``axi`` (only the two read channels
-    are used); ``tweak`` (request for the tweak of this line, held until ``tweak_ready``) and ``tweak_current`` (no
-    ``flush`` came since its row was taken); ``claim``, ``granted``, ``data`` and ``result`` (the engine's streams
-    while granted); ``decrypted`` (one cycle a line).
+    Members: ``request`` (stream), ``kind``, ``row``; ``beat_valid``, ``beat``; ``axi`` (only the two read channels are
+    used); ``tweak_valid`` (until ``tweak_ready``) with ``tweak`` (until the next request) and ``tweak_current`` (no
+    ``flush`` came since its row was taken); ``keep`` and ``slot`` as requested; ``claim``, ``data`` and ``result``
+    with ``granted`` and ``leaving``; ``decrypted`` (one cycle a line, with its last result).
     """
 
     request: In(stream.Signature(LineRead))
@@ -52,8 +52,11 @@ class LineReader(wiring.Component):
     tweak_ready: In(1)
     flush: In(1)
     write_waits: In(1)
+    keep: Out(1)
+    slot: Out(SLOT_BITS)
     claim: Out(1)
     granted: In(1)
+    leaving: In(1)
     data: Out(stream.Signature(64))
     result: In(stream.Signature(64))
     decrypted: Out(1)
@@ -63,7 +66,6 @@ class LineReader(wiring.Component):
         m = Module()
         active, address_pending, tweak_pending = Signal(), Signal(), Signal()
         kind = Signal(LineKind)
-        line = Signal(LINE_BITS)
         failed = Signal()
         words_in = Signal(range(BEATS_PER_LINE + 1))
         words_out = Signal(range(BEATS_PER_LINE))
@@ -74,13 +76,14 @@ class LineReader(wiring.Component):
             m.d.sync += [
                 active.eq(1),
                 kind.eq(self.kind),
-                line.eq(self.request.payload.line),
                 address_pending.eq(self.kind != LineKind.REFUSED),
                 tweak_pending.eq(self.kind == LineKind.PROTECTED),
                 self.tweak.line.eq(self.request.payload.line),
                 self.tweak.domain.eq(self.request.payload.domain),
                 self.tweak.row.eq(self.row),
                 self.tweak_current.eq(1),
+                self.keep.eq(self.request.payload.keep),
+                self.slot.eq(self.request.payload.slot),
                 failed.eq(self.kind == LineKind.REFUSED),
                 words_in.eq(0),
                 words_out.eq(0),
@@ -89,7 +92,7 @@ class LineReader(wiring.Component):
             m.d.sync += self.tweak_current.eq(0)
         m.d.comb += [
             axi.arvalid.eq(address_pending),
-            axi.araddr.eq(line << LINE_LOG2),
+            axi.araddr.eq(self.tweak.line << LINE_LOG2),
             axi.arlen.eq(BEATS_PER_LINE - 1),
             axi.arsize.eq(SIZE_8_BYTES),
             axi.arburst.eq(BURST_INCREMENT),
@@ -121,8 +124,8 @@ class LineReader(wiring.Component):
                 m.d.comb += [
                     axi.rready.eq(waiting & self.granted & self.data.ready),
                     self.data.valid.eq(waiting & self.granted & axi.rvalid),
-                    self.result.ready.eq(active & self.granted),
-                    self.beat_valid.eq(active & self.granted & self.result.valid),
+                    self.result.ready.eq(active & self.leaving),
+                    self.beat_valid.eq(active & self.leaving & self.result.valid),
                     beat.data.eq(self.result.payload),
                 ]
             with m.Default():  # refused, and whatever else: no data, only errors

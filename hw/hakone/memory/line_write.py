@@ -8,43 +8,43 @@ from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..bus.axi4 import Axi4, Response
-from ..bus.core_ports import BEATS_PER_LINE, LINE_BITS, DomainRow, LineRead
+from ..bus.core_ports import BEATS_PER_LINE, LINE_BITS, DomainRow, LineWrite
+from ..isa.formats import Algorithm
 from ..isa.platform import LINE_LOG2
 from .line_read import BURST_INCREMENT, SIZE_8_BYTES, LineKind
-from .tweak_places import TweakRequest
 
 
 class LineWriter(wiring.Component):
     """Serves one write at a time.
 
-    A request is taken while idle, with ``kind`` and ``row`` of its domain in that cycle; its tweak is prepared while
-    the initiator still gathers the words. From the first word of ``words`` on, the initiator must offer all eight
-    without waiting for anything on the read side. Protected words go through the engine (``claim``, ``granted``, as
-    in ``line_read``); what comes out is kept in a buffer of a whole line, so that the engine never waits for the bus.
-    The address goes out with the first word in the buffer. ``done`` is high for one cycle with the acknowledgement,
-    ``error`` tells a response other than OKAY. A refused request swallows its words and ends with ``error``; nothing
-    reaches the bus.
+    A request is taken while idle, with ``kind`` and ``row`` of its domain in that cycle; its tweak was announced. From
+    the first word of ``words`` on, the initiator must offer all eight without waiting for anything on the read side.
+    Protected words go through the engine (``claim``, ``granted`` and ``leaving`` as in ``line_read``; the claim comes
+    with the first word); what comes out is kept in a buffer of a whole line, so that the engine never waits for the
+    bus. The address goes out with the first word in the buffer. ``done`` is high for one cycle with the
+    acknowledgement, ``error`` tells a response other than OKAY. A refused request swallows its words and ends with
+    ``error``; nothing reaches the bus.
 
-    Members: ``request`` (stream), ``kind``, ``row``; ``words`` (stream of 64 bits); ``done``, ``error``; ``axi``
-    (only the write channels are used); ``tweak_valid``, ``tweak``, ``tweak_ready``, ``tweak_prepared``; ``waits`` (a
-    protected line is not yet through the engine); ``claim``, ``granted``, ``data``, ``result``; ``encrypted`` (one
-    cycle a line).
+    Members: ``request`` (stream), ``kind``, ``row``; ``words`` (stream of 64 bits); ``done``, ``error``; ``axi`` (only
+    the write channels are used); ``waits`` (a protected line is not yet through the engine); ``claim`` with
+    ``algorithm``, ``key_slot`` and ``place``; ``granted``, ``leaving``, ``data``, ``result``; ``encrypted`` (one cycle
+    a line, with its last result).
     """
 
-    request: In(stream.Signature(LineRead))
+    request: In(stream.Signature(LineWrite))
     kind: In(LineKind)
     row: In(DomainRow)
     words: In(stream.Signature(64))
     done: Out(1)
     error: Out(1)
     axi: Out(Axi4())
-    tweak_valid: Out(1)
-    tweak: Out(TweakRequest)
-    tweak_ready: In(1)
-    tweak_prepared: In(1)
     waits: Out(1)
     claim: Out(1)
+    algorithm: Out(Algorithm)
+    key_slot: Out(4)
+    place: Out(1)
     granted: In(1)
+    leaving: In(1)
     data: Out(stream.Signature(64))
     result: In(stream.Signature(64))
     encrypted: Out(1)
@@ -54,7 +54,7 @@ class LineWriter(wiring.Component):
         m = Module()
         m.submodules.buffer = buffer = memory.Memory(shape=64, depth=BEATS_PER_LINE, init=[])
         store, fetch = buffer.write_port(), buffer.read_port(domain="comb")
-        active, tweak_pending, address_sent = Signal(), Signal(), Signal()
+        active, address_sent = Signal(), Signal()
         kind = Signal(LineKind)
         line = Signal(LINE_BITS)
         words_in, words_held, words_sent = (
@@ -68,25 +68,21 @@ class LineWriter(wiring.Component):
                 active.eq(1),
                 kind.eq(self.kind),
                 line.eq(self.request.payload.line),
-                tweak_pending.eq(self.kind == LineKind.PROTECTED),
-                self.tweak.line.eq(self.request.payload.line),
-                self.tweak.domain.eq(self.request.payload.domain),
-                self.tweak.row.eq(self.row),
+                self.algorithm.eq(self.row.algorithm),
+                self.key_slot.eq(self.row.key_slot),
+                self.place.eq(self.request.payload.place),
                 address_sent.eq(0),
                 words_in.eq(0),
                 words_held.eq(0),
                 words_sent.eq(0),
             ]
-        m.d.comb += self.tweak_valid.eq(tweak_pending)
-        with m.If(self.tweak_ready):
-            m.d.sync += tweak_pending.eq(0)
 
         taking = active & (words_in != BEATS_PER_LINE)
         protected = active & (kind == LineKind.PROTECTED)
         through = words_held == BEATS_PER_LINE
         m.d.comb += [
             self.waits.eq(protected & ~through),
-            self.claim.eq(protected & ~through & ~tweak_pending & self.tweak_prepared & self.words.valid),
+            self.claim.eq(protected & ~through & self.words.valid),
             self.data.payload.eq(self.words.payload),
             store.addr.eq(words_held[:3]),
         ]
@@ -101,7 +97,7 @@ class LineWriter(wiring.Component):
                 m.d.comb += [
                     self.words.ready.eq(taking & self.granted & self.data.ready),
                     self.data.valid.eq(taking & self.granted & self.words.valid),
-                    self.result.ready.eq(self.granted & ~through),
+                    self.result.ready.eq(self.leaving),
                     store.en.eq(self.result.ready & self.result.valid),
                     store.data.eq(self.result.payload),
                 ]

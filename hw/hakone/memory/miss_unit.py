@@ -108,6 +108,7 @@ class MissUnit(wiring.Component):
         )
         wiring.connect(m, wiring.flipped(self.rom), rom_fill.rom)
         wiring.connect(m, wiring.flipped(self.invalidate), fill.invalidate)
+        m.d.comb += [lines.announce_valid.eq(victims.announce_valid), lines.announce.eq(victims.announce)]
         wiring.connect(m, wiring.flipped(lines.write), victims.write)
         wiring.connect(m, wiring.flipped(lines.wdata), victims.wdata)
         m.d.comb += [
@@ -180,6 +181,7 @@ class MissUnit(wiring.Component):
             victims.allocate.eq(1),
             victims.line.eq(self._geometry.line_of(tag, set_number)),
             victims.domain.eq(domain),
+            victims.slot.eq(self._geometry.slot_of(set_number, ways)),
         ]
 
     def _data_states(self, m, first):

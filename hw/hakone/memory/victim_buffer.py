@@ -7,33 +7,39 @@ from amaranth import Cat, Module, Signal
 from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from ..bus.core_ports import LINE_BITS, LineRead
+from ..bus.core_ports import LINE_BITS, SLOT_BITS, LineAnnounce, LineWrite
 from .doors import DOMAIN_BITS
 
 
 class VictimBuffer(wiring.Component):
     """Two lines with their domains, written to memory in the order in which they came.
 
-    ``allocate`` (one cycle, only while ``room``) takes ``line`` and ``domain``; eight ``push`` with ``word`` follow,
-    the first in the next cycle or later, in address order. The write is requested from the cycle after ``allocate``;
-    words follow it as they come. A line leaves with ``write_done``, which memory gives in the order of the requests.
+    ``allocate`` (one cycle, only while ``room``) takes ``line``, ``domain`` and ``slot``; eight ``push`` with ``word``
+    follow, the first in the next cycle or later, in address order. In the cycle after ``allocate`` the line is
+    announced, even while another one is still being sent, and from that cycle on its write is requested; words follow
+    as they come, from the cycle after that. A line leaves with ``write_done``, which memory gives in the order of the
+    requests.
 
     Members: ``room`` (a line can be taken), ``empty`` (everything acknowledged); ``query`` and, in the same cycle,
-    ``conflict``: that line is on its way and memory may not be read for it yet. ``write``, ``wdata``, ``write_done``,
-    ``write_error`` are those of ``LinePort``. ``poison`` with ``poison_domain`` for one cycle: a line of that domain
-    was lost. ``failed`` stays high from the first lost line, of any domain, until reset.
+    ``conflict``: that line is on its way and memory may not be read for it yet. ``announce_valid``, ``announce``,
+    ``write``, ``wdata``, ``write_done``, ``write_error`` are those of ``LinePort``. ``poison`` with ``poison_domain``
+    for one cycle: a line of that domain was lost. ``failed`` stays high from the first lost line, of any domain, until
+    reset.
     """
 
     allocate: In(1)
     line: In(LINE_BITS)
     domain: In(DOMAIN_BITS)
+    slot: In(SLOT_BITS)
     push: In(1)
     word: In(64)
     room: Out(1)
     empty: Out(1)
     query: In(LINE_BITS)
     conflict: Out(1)
-    write: Out(stream.Signature(LineRead))
+    announce_valid: Out(1)
+    announce: Out(LineAnnounce)
+    write: Out(stream.Signature(LineWrite))
     wdata: Out(stream.Signature(64))
     write_done: In(1)
     write_error: In(1)
@@ -44,7 +50,7 @@ class VictimBuffer(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         valid = Signal(2)
-        rows = Signal(data.ArrayLayout(LineRead, 2))
+        rows = Signal(data.ArrayLayout(data.StructLayout({"line": LINE_BITS, "domain": DOMAIN_BITS}), 2))
         # Two pointers go round the two places; a third, for what goes to the cipher, stands in ``_send``.
         taken, acknowledged = Signal(), Signal()
         m.submodules.words = words = memory.Memory(shape=64, depth=16, init=[])
@@ -63,8 +69,11 @@ class VictimBuffer(wiring.Component):
         ]
         with m.If(self.push):
             m.d.sync += pushed.eq(pushed + 1)
+        m.d.sync += self.announce_valid.eq(self.allocate)
         with m.If(self.allocate):
             m.d.sync += [
+                self.announce.slot.eq(self.slot),
+                self.announce.place.eq(taken),
                 valid.bit_select(taken, 1).eq(1),
                 rows[taken].line.eq(self.line),
                 rows[taken].domain.eq(self.domain),
@@ -85,7 +94,11 @@ class VictimBuffer(wiring.Component):
         waiting = Signal(range(3))  # lines taken and not yet requested
         requested = self.write.valid & self.write.ready
         m.d.sync += waiting.eq(waiting + self.allocate - requested)
-        m.d.comb += self.write.payload.eq(rows[sent])
+        m.d.comb += [
+            self.write.payload.line.eq(rows[sent].line),
+            self.write.payload.domain.eq(rows[sent].domain),
+            self.write.payload.place.eq(sent),
+        ]
         with m.FSM(name="sending"):
             with m.State("REQUEST"):
                 m.d.comb += self.write.valid.eq(waiting != 0)

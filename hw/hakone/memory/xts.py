@@ -10,7 +10,7 @@ from amaranth.lib.wiring import In, Out
 
 from ..crypto.aes_lane import UNUSED, AesLane, KeyReadPort
 from ..isa.formats import Algorithm
-from .xts_port import TWEAK_PLACES, XtsPrepare, XtsStart
+from .xts_port import XtsPrepare, XtsRecall, XtsStart
 from .xts_tweak import TWEAK_BITS, TweakUnit, times_alpha
 
 LANES = 4  #: blocks of a line
@@ -21,7 +21,7 @@ class XtsLine(wiring.Component):
     """Encrypts or decrypts lines of 64 bytes in AES-XTS, eight words of 64 bits in and eight out.
 
     ``prepare`` orders the tweak of a line, long before its data where possible: 11 cycles (15 for AES-256) after it
-    was taken the tweak can be used, one more and ``prepared`` tells. ``start`` begins a line; it must not be taken
+    was taken the tweak can be used. ``start`` begins a line; it must not be taken
     before the ``prepare`` of its place is (the same cycle will do), and it is taken as soon as every block of the
     line before is at work. Words are then taken, one per cycle, whether the tweak is ready or not. Block n starts in
     lane n in the cycle in which its second word is taken, or when the tweak is ready, or when its lane is free,
@@ -31,12 +31,14 @@ class XtsLine(wiring.Component):
     each other.
 
     A line that was started must get all its eight words. A place can be prepared again from the first result word of
-    its line on.
+    its line on. A line started with ``keep`` leaves its encrypted tweak in row ``slot``, from where ``recall`` copies
+    it to a place when the line is to be encrypted again: within three cycles, as long as no ``prepare`` or ``recall``
+    of that place follows. The row is written before the line's first result word is there.
 
-    Members: ``prepare`` (stream of ``XtsPrepare``), ``prepared`` (bit per place); ``start`` (stream of
-    ``XtsStart``); ``data`` and ``result`` (streams of 64 bits, byte 0 in bits 7 to 0); ``data_keys`` (a
-    ``KeyReadPort`` per lane) and ``tweak_keys``, to the key store. An algorithm other than AES256_XTS is taken as
-    AES128_XTS.
+    Members: ``prepare`` (stream of ``XtsPrepare``); ``start`` (stream of ``XtsStart``); ``recall_valid`` with
+    ``recall`` (``XtsRecall``, always taken, at least three cycles apart); ``data`` and ``result`` (streams of 64 bits,
+    byte 0 in bits 7 to 0); ``data_keys`` (a ``KeyReadPort`` per lane) and ``tweak_keys``, to the key store. An
+    algorithm other than AES256_XTS is taken as AES128_XTS.
 
     It does not check that the slot has a valid key: whoever drives ``prepare`` and ``start`` does, and erases no key
     while a line is in here. Confidentiality only: no tampering is noticed. Time depends on the algorithm and the
@@ -45,8 +47,9 @@ class XtsLine(wiring.Component):
     """
 
     prepare: In(stream.Signature(XtsPrepare))
-    prepared: Out(TWEAK_PLACES)
     start: In(stream.Signature(XtsStart))
+    recall_valid: In(1)
+    recall: In(XtsRecall)
     data: In(stream.Signature(WORD_BITS))
     result: Out(stream.Signature(WORD_BITS))
     data_keys: Out(KeyReadPort()).array(LANES)
@@ -62,7 +65,6 @@ class XtsLine(wiring.Component):
         m.submodules.tweaks = self._tweaks = TweakUnit()
         wiring.connect(m, self._tweaks.prepare, wiring.flipped(self.prepare))
         wiring.connect(m, self._tweaks.keys, wiring.flipped(self.tweak_keys))
-        m.d.comb += self.prepared.eq(self._tweaks.prepared)
 
         self._active = Signal()  # a line whose blocks have not all started
         self._begun = Signal(LANES)  # its blocks that have
@@ -82,6 +84,12 @@ class XtsLine(wiring.Component):
         finished = self._begun.all() & self._handed
         m.d.comb += [
             tweaks.place.eq(line.place),
+            # At least two cycles: no line goes on before its tweak has been handed on, which takes one.
+            tweaks.keep.eq(self._active & self._has_tweak & line.keep),
+            tweaks.keep_slot.eq(line.slot),
+            tweaks.kept.eq(self._tweak),
+            tweaks.recall_valid.eq(self.recall_valid),
+            tweaks.recall.eq(self.recall),
             bypass.eq(~self._has_tweak & tweaks.tweak_fresh),
             self.start.ready.eq(~self._active | finished),
             word.ready.eq(self._active & ~taken[3]),

@@ -123,7 +123,11 @@ class Inside(wiring.Component):
                 wiring.connect(m, xts.data_keys[lane], port)
             for name in ("prepare", "start", "data", "result"):
                 wiring.connect(m, getattr(line_cipher.engine, name), getattr(xts, name))
-            m.d.comb += [line_cipher.engine.prepared.eq(xts.prepared), line_cipher.key_valid.eq(key_store.valid)]
+            m.d.comb += [
+                xts.recall_valid.eq(line_cipher.engine.recall_valid),
+                xts.recall.eq(line_cipher.engine.recall),
+                line_cipher.key_valid.eq(key_store.valid),
+            ]
         else:
             # Control runs: keys go nowhere, and every slot counts as filled so that lines pass as they are.
             m.d.comb += [loader.key_install.ready.eq(1), line_cipher.key_valid.eq(0xFFFF)]

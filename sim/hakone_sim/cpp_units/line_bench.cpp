@@ -1,5 +1,10 @@
 // Drives hakone_sim.line_bench.LineBench before an ideal memory and prints, a JSON line each, the mean cycles of a
 // line's fill and eviction: plain (domain 0), AES-128-XTS (domain 1), AES-256-XTS (domain 2).
+//
+//   model REQUEST WORD
+//
+// An eviction is announced, requested REQUEST cycles later, and its first word offered WORD cycles after the request
+// was taken.
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -13,12 +18,12 @@
 
 namespace {
 
-constexpr unsigned BEATS = 8, LINES = 48, ANNOUNCED = 1, TIMEOUT = 2000;
+constexpr unsigned BEATS = 8, LINES = 48, TIMEOUT = 2000;
 constexpr uint32_t BASE_LINE = 0x80000000u >> 6;
 
 Vline_bench* top;
 uint64_t cycle = 0;
-unsigned latency = 10;
+unsigned latency = 10, request_cycles, word_cycles;
 std::map<uint32_t, std::vector<uint64_t>> memory;
 
 struct Burst {
@@ -125,8 +130,13 @@ void install_domain(unsigned number, unsigned slot, unsigned algorithm, uint32_t
 
 uint64_t pattern(uint32_t line, unsigned beat) { return 0x0101010101010101ull * (line & 0xFF) + beat * 0x1111ull + line; }
 
+// The data cache's slot for a line: 64 sets, always the first way.
+unsigned slot_of(uint32_t line) { return line & 63; }
+
+// As the data cache reads a line: to its slot, to be kept.
 double fill(uint32_t line, unsigned domain, bool check) {
-    top->lines___05Fread___05Fpayload = static_cast<uint32_t>(line | domain << 26);
+    // LineRead: line 26, domain 4, keep 1, slot 8, lowest first.
+    top->lines___05Fread___05Fpayload = line | static_cast<uint64_t>(domain | 1u << 4 | slot_of(line) << 5) << 26;
     top->lines___05Fread___05Fvalid = 1;
     uint64_t start = 0;
     for (unsigned wait = 0;; wait++) {
@@ -157,18 +167,25 @@ double fill(uint32_t line, unsigned domain, bool check) {
     }
 }
 
+// As the victim buffer writes a line that was read before.
 double evict(uint32_t line, unsigned domain) {
-    top->lines___05Fwrite___05Fpayload = static_cast<uint32_t>(line | domain << 26);
-    top->lines___05Fwrite___05Fvalid = 1;
+    static unsigned place = 1;
+    place ^= 1;
+    // LineAnnounce: slot 8, place 1; LineWrite: line 26, domain 4, place 1, lowest first.
+    top->lines___05Fannounce = slot_of(line) | place << 8;
+    top->lines___05Fwrite___05Fpayload = line | domain << 26 | place << 30;
     for (unsigned wait = 0;; wait++) {
+        top->lines___05Fannounce_valid = wait == 0;
+        top->lines___05Fwrite___05Fvalid = wait >= request_cycles;
         settle();
-        const bool taken = top->lines___05Fwrite___05Fready;
+        const bool taken = top->lines___05Fwrite___05Fvalid && top->lines___05Fwrite___05Fready;
         rise();
+        top->lines___05Fannounce_valid = 0;
         if (taken) break;
         if (wait > TIMEOUT) fail("a write is not taken");
     }
     top->lines___05Fwrite___05Fvalid = 0;
-    for (unsigned i = 0; i < ANNOUNCED; i++) step();
+    for (unsigned i = 1; i < word_cycles; i++) step();
     const uint64_t start = cycle;
     unsigned beat = 0;
     for (unsigned wait = 0;; wait++) {
@@ -192,7 +209,10 @@ void print(const char* what, const char* order, unsigned domain, double cycles) 
 
 }  // namespace
 
-int main() {
+int main(int argc, char** argv) {
+    if (argc != 3) fail("usage: model REQUEST WORD");
+    request_cycles = static_cast<unsigned>(std::atoi(argv[1]));
+    word_cycles = static_cast<unsigned>(std::atoi(argv[2]));
     top = new Vline_bench;
     top->rst = 1;
     for (unsigned i = 0; i < 4; i++) step();
@@ -206,6 +226,7 @@ int main() {
         latency = n;
         for (unsigned domain = 0; domain < 3; domain++) {
             double sum = 0;
+            for (unsigned i = 0; i < LINES; i++) fill(BASE_LINE + i, domain, false);
             for (unsigned i = 0; i < LINES; i++) sum += evict(BASE_LINE + i, domain);
             print("evict", "sequential", domain, sum / LINES);
             sum = 0;
