@@ -80,7 +80,8 @@ class Region:
 
 @dataclass
 class RegionScript:
-    """A region unit that makes the ``loads`` (address, probe), then ends with ``status`` or ``fault`` (cause, sub).
+    """A region unit that makes the ``loads`` (address, probe), then ends with ``status``, ``code`` or
+    ``fault`` (cause, sub).
 
     ``slow``: idle cycles before the end, in which an ``abort`` is obeyed. ``starts``: what it was asked for, as
     (command, operand, context, encrypted, quota); ``loaded``: what each load brought, as (data, protected, physical,
@@ -90,6 +91,7 @@ class RegionScript:
     loads: list[tuple[int, int]] = field(default_factory=list)
     status: int = 0
     fault: tuple[Cause, Sub] | None = None
+    code: int = 0
     slow: int = 3
     starts: list[tuple] = field(default_factory=list)
     loaded: list[tuple] = field(default_factory=list)
@@ -110,7 +112,7 @@ class RegionScript:
             bits = 1 | cause.value << layout["cause"][0] | sub.value << layout["sub"][0]
         for name, value in (
             ("busy", busy), ("load", loading), ("probe", probe), ("addr", addr), ("aborted", self.aborted),
-            ("status", self.status if ended else 0),
+            ("status", self.status if ended else 0), ("code", self.code if ended else 0),
         ):  # fmt: skip
             ctx.set(getattr(port, name), value)
         ctx.set(port.fault.as_value(), bits)

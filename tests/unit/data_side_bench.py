@@ -8,10 +8,12 @@ from amaranth.sim import Simulator
 from amaranth_bench import CLOCK_PERIOD_SECONDS
 from data_side_models import DeviceModel, FetchModel, LineModel
 from data_side_reference import Entry, Op, Reference, State
+from segment_model import base_word
 
-from hakone.bus.core_ports import ExecState, RegionMatch
+from hakone.bus.core_ports import ExecState, MemoryOp, RegionMatch
 from hakone.isa.cause import Cause, Sub
 from hakone.memory.data_side import DataSide
+from hakone.protect.segments import SegmentRegisters
 
 __all__ = ["Bench", "Entry", "Op", "State"]
 
@@ -23,6 +25,7 @@ class Harness(wiring.Component):
         super().__init__({})
         self.entries = entries
         self.unit = DataSide(cache_bytes, ways, ram_bytes)
+        self.segments = SegmentRegisters()
         self.reset = Signal()
 
     def elaborate(self, platform):
@@ -31,6 +34,8 @@ class Harness(wiring.Component):
         m.domains.sync = domain = ClockDomain()
         m.d.comb += domain.rst.eq(self.reset)
         m.submodules.unit = unit = self.unit
+        m.submodules.segments = self.segments
+        wiring.connect(m, unit.segments, self.segments.read[1])
         port = unit.lookup
         for entry in self.entries:
             inside = (port.line >= entry.first) & (port.line <= entry.last)
@@ -44,6 +49,7 @@ class Harness(wiring.Component):
                             "domain": entry.domain,
                             "key_slot": entry.key_slot,
                             "owner": entry.owner,
+                            "segment_base": entry.latched_base,
                         }
                     )
                 )
@@ -121,6 +127,7 @@ class Bench:
                 if ctx.get(fault.valid)
                 else None,
             )
+            self.answer_place = ctx.get(port.physical), bool(ctx.get(port.protected))
             if op is not None:
                 request = {
                     "op": op.op,
@@ -161,6 +168,35 @@ class Bench:
         self.state = state
         self.ctx.set(self.unit.port.state, ExecState.const(vars(state)))
 
+    async def segput(self, context, segment, word, value):
+        """One write to the segment registers, between instructions."""
+        port = self.harness.segments.port
+        self.ctx.set(port.write, 1)
+        for name, number in (("context", context), ("segment", segment), ("word", word), ("data", value)):
+            self.ctx.set(getattr(port, name), number)
+        await self.tick()
+        self.ctx.set(port.write, 0)
+        self.reference.segments.put(context, segment, word, value)
+
+    async def segment(self, context, segment, base, limit, rights="rw", ring=3):
+        """A whole segment, as software loads one."""
+        await self.segput(context, segment, 1, limit)
+        await self.segput(context, segment, 0, base_word(base, rights, ring))
+
+    async def clear_segments(self, context):
+        """None of the context's segments is present any more."""
+        port = self.harness.segments.port
+        self.ctx.set(port.clear, 1)
+        self.ctx.set(port.context, context)
+        await self.tick()
+        self.ctx.set(port.clear, 0)
+        self.reference.segments.clear(context)
+
+    def enable_segments(self, on=True):
+        """Switch segments on or off, between instructions."""
+        self.ctx.set(self.harness.segments.port.enabled, on)
+        self.reference.segments.enabled = bool(on)
+
     async def end_reservation(self):
         """What the core does with every trap and switch."""
         self.ctx.set(self.unit.port.end_reservation, 1)
@@ -189,7 +225,7 @@ class Bench:
             if issued:
                 op = waiting.pop(0)
                 marks = len(self.devices.log), len(self.stores)
-                lines = {addr >> 6 for addr, _ in self.reference.parts(op)}
+                lines = {self.reference.place(self.state, addr) >> 6 for addr, _ in self.reference.parts(op)}
                 self.fetch.before = {line: bytes(self.reference.line(line)) for line in lines}
                 current = (op, self.reference.execute(self.state, op), *marks)
                 self.fetch.changed()
@@ -201,7 +237,7 @@ class Bench:
         op, outcome = current[:2]
         refused = outcome.fault and outcome.fault[0] not in (Cause.LOAD_FAULT, Cause.STORE_FAULT)
         parts = [addr for addr, _ in self.reference.parts(op)]
-        refused = refused or any(self.reference._fault(self.state, op, addr) for addr in parts)
+        refused = refused or (op.op != MemoryOp.PROBE and any(self.reference._fault(self.state, op, a) for a in parts))
         if refused:
             assert len(self.devices.log) == marks[1], f"{op}: a refused access on the register bus"
             for _, line, domain in self.lines.read_log[marks[0] :]:
@@ -213,6 +249,8 @@ class Bench:
         assert fault == outcome.fault, f"{op} in {self.state}: fault {fault}, not {outcome.fault}"
         if outcome.fault is None and outcome.value is not None:
             assert value == outcome.value, f"{op} in {self.state}: {value:#x}, not {outcome.value:#x}"
+        if outcome.place is not None and outcome.fault is None:
+            assert self.answer_place == outcome.place, f"{op}: {self.answer_place}, not {outcome.place}"
         assert self.devices.log[bus_mark:] == outcome.bus, f"{op}: {self.devices.log[bus_mark:]}, not {outcome.bus}"
         records = sorted(self.stores[store_mark:], key=lambda r: r["addr"])
         assert len(records) == len(outcome.stores), f"{op}: {records}"
@@ -221,10 +259,14 @@ class Bench:
             assert record["addr"] == addr & ~3 and record["strobe"] == ((1 << len(chunk)) - 1) << place
             assert record["data"].to_bytes(4, "little")[place : place + len(chunk)] == chunk
             assert record["protected"] == protected
-        if outcome.fault is None and self.reference.kind(op.addr) == "ram" and outcome.value != 1:
+        place = self.reference.place(self.state, op.addr)
+        done = outcome.fault is None and outcome.value != 1 and op.op != MemoryOp.PROBE
+        if done and self.reference.kind(place) == "ram":
             for addr, _ in self.reference.parts(op):
                 domain = self.reference.domain(self.state, addr)
-                assert self.fetch.held.get(addr >> 6, domain) == domain, "the instruction cache kept an alias"
+                assert self.fetch.held.get(self.reference.place(self.state, addr) >> 6, domain) == domain, (
+                    "the instruction cache kept an alias"
+                )
 
     async def settle(self):
         """Let reads, writes and fetches come to an end."""

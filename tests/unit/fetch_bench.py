@@ -10,12 +10,14 @@ from dataclasses import dataclass, field
 
 from amaranth import Module
 from amaranth.lib import data, wiring
+from segment_model import SegmentModel, base_word
 
 from hakone.bus.core_ports import BranchKind, ExecState, RegionMatch
 from hakone.core.fetch import FetchUnit
 from hakone.isa.cause import Cause, Sub
 from hakone.isa.formats import Algorithm, RegionFlag
 from hakone.isa.platform import MASK_ROM, RAM_BASE
+from hakone.protect.segments import SegmentRegisters
 
 RAM_BYTES = 1 << 20
 PLAIN = {"context": 0, "level": 3, "encrypted": 0, "key_slot": 0, "owner": 0}
@@ -33,6 +35,13 @@ class Region:
     domain: int = 1
     key_slot: int = 2
     owner: int = 3
+    segment_base: int | None = None  # address; None: that of a flat segment
+
+    @property
+    def latched_base(self) -> int:
+        """Bits 31..12 of the base that the segment must have."""
+        flat = self.first >> 22 << 28
+        return (flat if self.segment_base is None else self.segment_base) >> 12
 
 
 @dataclass
@@ -46,6 +55,8 @@ class World:
     regions: list[Region] = field(default_factory=list)
     contents: dict = field(default_factory=dict)
     error_lines: set = field(default_factory=set)
+    segments: SegmentModel = field(default_factory=SegmentModel)
+    ram_bytes: int = RAM_BYTES
 
     def line_bytes(self, line: int, domain: int) -> bytes:
         """64 bytes of a line in plaintext."""
@@ -68,8 +79,10 @@ class World:
 
     def fault(self, address: int, state: dict) -> tuple[Cause, Sub] | None:
         """Why a fetch at ``address`` is refused."""
-        line = address >> 6
-        region = self.find(line, state)
+        rule = self.segments.fetch_fault(state["context"], state["level"], address)
+        if rule is not None:
+            return Cause.SEGMENT, rule
+        region, place = self.find(address >> 6, state), self.segments.place(state["context"], address)
         protected = region is not None and region.algorithm != Algorithm.NONE
         execute = protected and bool(region.flags & RegionFlag.EXECUTE)
         follows = execute and bool(region.flags & RegionFlag.AUTOMATIC)
@@ -78,8 +91,10 @@ class World:
             return Cause.MODE, Sub.MODE_FETCH_OUTSIDE
         if protected and not follows and (may_leave or not state["encrypted"]):
             return Cause.MODE, Sub.MODE_PLAIN_FETCH
-        known = RAM_BASE <= address < RAM_BASE + RAM_BYTES or MASK_ROM.base <= address < MASK_ROM.end
-        if not known or line in self.error_lines:
+        if protected and region.latched_base << 12 != (place - address % (1 << 28)) & 0xFFFF_FFFF:
+            return Cause.REGION, Sub.REGION_MOVED
+        known = RAM_BASE <= place < RAM_BASE + self.ram_bytes or MASK_ROM.base <= place < MASK_ROM.end
+        if not known or place >> 6 in self.error_lines:
             return Cause.FETCH_FAULT, Sub.NONE
         return None
 
@@ -87,8 +102,8 @@ class World:
         """Halfword and domain; only where nothing is refused."""
         region = self.find(address >> 6, state)
         domain = region.domain if region else 0
-        offset = address & 63
-        return int.from_bytes(self.line_bytes(address >> 6, domain)[offset : offset + 2], "little"), domain
+        line, offset = divmod(self.segments.place(state["context"], address), 64)
+        return int.from_bytes(self.line_bytes(line, domain)[offset : offset + 2], "little"), domain
 
     def code(self, address: int, state: dict) -> dict:
         """Whose code it is, apart from the key."""
@@ -105,6 +120,8 @@ class World:
         compressed = raw & 3 != 3
         if not compressed:
             second = (pc + 2) & 0xFFFF_FFFF
+            if self.segments.enabled and second >> 28 != pc >> 28:
+                return {"pc": pc, "fault": (Cause.SEGMENT, Sub.SEGMENT_STRADDLE), "fault_pc": second}
             if fault := self.fault(second, state):
                 return {"pc": pc, "fault": fault, "fault_pc": second}
             high, other = self.half(second, state)
@@ -124,17 +141,21 @@ class Guarded(wiring.Component):
         self.world = world
         settings = {"icache_bytes": 1024, "cache_ways": 2, "predictor_entries": 16, "ram_bytes": RAM_BYTES}
         self.fetch = FetchUnit(**(settings | sizes))
+        self.segments = SegmentRegisters()
         super().__init__({})
 
     def elaborate(self, platform):
         m = Module()
         m.submodules.fetch = self.fetch
+        m.submodules.segments = self.segments
+        wiring.connect(m, self.fetch.segments, self.segments.read[0])
         lookup = self.fetch.lookup
         for region in self.world.regions:
             here = (lookup.line >= region.first) & (lookup.line <= region.last)
             with m.If((lookup.context == region.context) & here):
                 fields = {"hit": 1, "algorithm": region.algorithm, "flags": int(region.flags)}
                 numbers = {"domain": region.domain, "key_slot": region.key_slot, "owner": region.owner}
+                numbers["segment_base"] = region.latched_base
                 m.d.comb += lookup.match.eq(RegionMatch.const(fields | numbers))
         return m
 
@@ -222,6 +243,25 @@ class Core:
             ctx.set(self.fetch.invalidate.valid, 0)
         self.time += 1
         return taken
+
+    async def segput(self, registers: SegmentRegisters, context: int, segment: int, word: int, value: int):
+        """One write to the segment registers while nothing is taken; a redirect must follow."""
+        self.ctx.set(registers.port.write, 1)
+        for name, number in (("context", context), ("segment", segment), ("word", word), ("data", value)):
+            self.ctx.set(getattr(registers.port, name), number)
+        await self.cycle(ready=False)
+        self.ctx.set(registers.port.write, 0)
+        self.world.segments.put(context, segment, word, value)
+
+    async def segment(self, registers, context, segment, base, limit, rights="rx", ring=0):
+        """A whole segment, as software loads one."""
+        await self.segput(registers, context, segment, 1, limit)
+        await self.segput(registers, context, segment, 0, base_word(base, rights, ring))
+
+    def enable_segments(self, registers, on=True):
+        """Switch segments on or off; a redirect must follow."""
+        self.ctx.set(registers.port.enabled, on)
+        self.world.segments.enabled = bool(on)
 
     def check(self, got: data.Const) -> dict:
         """Compare one delivered instruction with the model, and note where the next one must stand."""

@@ -1,4 +1,4 @@
-"""The region unit on real tables and a real key store, with the core, the caches and the segments played by the bench."""
+"""The region unit on real tables and a real key store; the bench plays the core, the caches and the segments."""
 
 import struct
 
@@ -99,7 +99,7 @@ class RegionBench:
 
     def place(self, addr, data):
         """Put bytes into memory."""
-        self.memory.update({addr + n: w for n, (w,) in zip(range(0, len(data), 4), struct.iter_unpack("<I", data))})
+        self.memory.update({addr + 4 * n: w for n, (w,) in enumerate(struct.iter_unpack("<I", data))})
 
     def physical(self, addr):
         """Translation by ``bases``."""

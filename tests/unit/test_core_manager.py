@@ -432,6 +432,30 @@ def test_clrk_of_a_dead_context_is_for_level_3():
     assert machine.registers(0)[20:24:3] == [Cause.REGION.value, Sub.REGION_OPERAND.value]
 
 
+@pytest.mark.parametrize("code,sub", [(0, None), (1, Sub.MODE_NO_LANDING)])
+def test_releasing_code_drops_the_links_into_it(code, sub):
+    """Plain code that was called releases a region, then goes back to its caller: not when the region held code."""
+
+    def inside(p):
+        p.li(7, RAM_BASE + 0x400)
+        p.custom("retmode", rd=1, rs1=7)
+        p.label("back")
+        p.op("addi", 18, 18, imm=7)
+        p.op("ecall")
+
+    outside = Program(RAM_BASE + 0x400)
+    outside.li(8, RAM_BASE + 0x2000)
+    outside.custom("clrk", rs1=8)
+    outside.custom("cryptomode", rs1=1)
+    script = RegionScript(code=code)
+    inner, program, machine = encrypted_context(
+        landing(inside), region=script, more={outside.base: outside.image()}, boot_contexts=BOOT
+    )
+    assert script.starts == [(1, RAM_BASE + 0x2000, 1, 0, 4)]
+    assert machine.registers(0)[23] == (sub or Sub.NONE).value
+    assert machine.registers(1)[18] == (0 if sub else 7)
+
+
 # -- segput ----------------------------------------------------------------------------------------------------------
 
 

@@ -377,7 +377,7 @@ async def end_domain(bench, domain, abort_after=None):
 
 
 def test_ended_domain_leaves_the_cache_under_its_own_key_and_others_stay():
-    """Dirty lines reach memory before the end, clean ones are dropped too; another domain and plain memory still hit."""
+    """Dirty lines reach memory before the end, clean ones are dropped; another domain and plain memory still hit."""
     mine, theirs, plain = ([BASE + k for k in group] for group in ((0, 1, 8, 5), (10, 3), (70, 71)))
 
     async def body(bench):

@@ -1,4 +1,4 @@
-"""Region unit: what setik and clrk do to the tables, against a model of the rules that knows nothing of the hardware."""
+"""Region unit: what setik and clrk do to the tables, against a model of the rules alone."""
 
 import pytest
 from region_bench import RAM_BYTES, RegionBench

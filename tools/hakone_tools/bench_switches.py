@@ -28,7 +28,7 @@ def measure(folder: Path, latency: int) -> dict[str, float]:
             raise RuntimeError(f"switches: ended with status {result.status} ({result.reason} {result.detail})")
         records = trace.read(path).of_kind(trace.RETIRE, trace.TRAP)
     cycles, context = records["cycle"].astype(int), trace.info(records, "context")
-    spent = {"trap": [], "ctxrun": []}
+    spent: dict[str, list[int]] = {"trap": [], "ctxrun": []}
     for n in range(len(records) - 1):
         if context[n] != context[n + 1]:
             spent["trap" if context[n] else "ctxrun"].append(int(cycles[n + 1] - cycles[n]))

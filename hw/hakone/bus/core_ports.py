@@ -209,12 +209,13 @@ class RegionCommand(enum.Enum, shape=2):
 class RegionPort(wiring.Signature):
     """Core to region unit, which executes ``setik`` and ``clrk``.
 
-    ``start`` (one cycle) with ``command``, ``operand`` (the address; for ``RELEASE_CONTEXT`` the context in its low four
-    bits) and ``state`` (constant until the end). ``busy`` is high from the next cycle until it ends; in the first cycle
-    with ``busy`` low, ``status``, ``fault`` and ``aborted`` are valid, and stay so until the next start. ``abort`` is a
-    level: an interrupt waits, stop where it can be begun again; an aborted command has installed nothing, and may have
-    cleaned lines. ``quota``: how many entries ``state.context`` may install itself; the region unit counts them.
-    ``segments``: segments are on. ``entries`` has a bit for each context that any entry belongs to.
+    ``start`` (one cycle) with ``command``, ``operand`` (the address; for ``RELEASE_CONTEXT`` the context in its low
+    four bits) and ``state`` (constant until the end). ``busy`` is high from the next cycle until it ends; in the first
+    cycle with ``busy`` low, ``status``, ``fault``, ``aborted`` and ``code`` (a region with the right to execute was
+    released) are valid, and stay so until the next start. ``abort`` is a level: an interrupt waits, stop where it can
+    be begun again; an aborted command has installed nothing, and may have cleaned lines. ``quota``: how many entries
+    ``state.context`` may install itself; the region unit counts them. ``segments``: segments are on. ``entries`` has a
+    bit for each context that any entry belongs to.
 
     Loads: ``load`` with ``addr`` is held until ``load_done``. It is an aligned word load by ``state``, or with
     ``probe`` no access but the check and the translation of ``addr``. With ``load_done``: ``data``, ``fault`` in
@@ -235,6 +236,7 @@ class RegionPort(wiring.Signature):
                 "status": In(RegionStatus),
                 "fault": In(Fault),
                 "aborted": In(1),
+                "code": In(1),
                 "entries": In(16),
                 "load": In(1),
                 "probe": In(1),

@@ -4,10 +4,16 @@ from amaranth import Cat, Const, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from ..bus.core_ports import FetchedInstruction
+from ..bus.core_ports import Fault, FetchedInstruction
 from ..isa.cause import Cause, Sub
+from ..protect.doors import SEGMENT_BITS
 from .expand import Expander
 from .fetch_queue import FetchBlock, judge
+
+
+def _segment_fault(fault, rule):
+    """Statements that make ``fault`` one of a segment's ``rule``."""
+    return [fault.valid.eq(1), fault.cause.eq(Cause.SEGMENT), fault.sub.eq(rule)]
 
 
 class Aligner(wiring.Component):
@@ -27,6 +33,8 @@ class Aligner(wiring.Component):
         A redirect: forget the half put aside, and go on after a fault.
     encrypted : In(1), automatic : In(1)
         Mode of the running code.
+    segments : In(1)
+        Segments are on: no instruction lies in two.
     cut : Out(1)
         A transfer is predicted for the first half of a 32-bit instruction, so that its second half was never
         fetched. High as long as this is so; the fetch unit drops everything and begins again at the start of ``head``.
@@ -43,6 +51,7 @@ class Aligner(wiring.Component):
     drop: In(1)
     encrypted: In(1)
     automatic: In(1)
+    segments: In(1)
     cut: Out(1)
     instruction: Out(stream.Signature(FetchedInstruction))
 
@@ -75,30 +84,42 @@ class Aligner(wiring.Component):
         place = Cat(head.origin.domain, owner, automatic)
         stopped = Signal()
         ready_head = self.head_valid & self.head_trusted & ~stopped
+        # ``stop``: it cannot be executed, whatever its length. Of a block that its segment cuts short, halfwords are
+        # refused when it is their turn, and not before.
+        stop = Signal(Fault)
+        straddles = self.segments & aside & (aside_block[-SEGMENT_BITS:] != head.block[-SEGMENT_BITS:])
+        second_outside = ~aside & ~compressed & (last >= head.halves)
         origin_fault = judge(m, head.origin, self.encrypted, self.automatic, "origin_fault")
+        m.d.comb += stop.eq(origin_fault)
+        with m.If(straddles):
+            m.d.comb += _segment_fault(stop, Sub.SEGMENT_STRADDLE)
+        with m.Elif(~origin_fault.valid & (head.start >= head.halves)):
+            m.d.comb += _segment_fault(stop, Sub.SEGMENT_LIMIT)
         split_domains = aside & (aside_place != place)
         second_half_missing = ~aside & ~compressed & (head.start == 3)
         cut_here = ~aside & ~compressed & head.taken & (head.end == head.start)
         whole = ~second_half_missing & ~cut_here
         ends_block = head.taken & (head.end == last)
         m.d.comb += [
-            self.instruction.valid.eq(ready_head & (origin_fault.valid | whole)),
-            self.cut.eq(ready_head & ~origin_fault.valid & cut_here),
+            self.instruction.valid.eq(ready_head & (stop.valid | whole)),
+            self.cut.eq(ready_head & ~stop.valid & cut_here),
             out.pc.eq(Cat(Const(0, 1), Mux(aside, Cat(Const(3, 2), aside_block), Cat(head.start, head.block)))),
             out.word.eq(Mux(compressed, expander.word, Cat(low, high))),
             out.raw.eq(Cat(low, Mux(compressed, 0, high))),
             out.compressed.eq(compressed),
             out.predicted_taken.eq(ends_block),
             out.predicted_target.eq(Cat(Const(0, 1), head.target)),
-            out.fault.eq(origin_fault),
-            out.fault_pc.eq(Cat(Const(0, 1), head.start, head.block)),
+            out.fault.eq(stop),
+            out.fault_pc.eq(Cat(Const(0, 1), Mux(~stop.valid & second_outside, last, head.start), head.block)),
             out.region.eq(head.origin.region),
             out.automatic.eq(automatic),
             out.domain.eq(head.origin.domain),
             out.key_slot.eq(Mux(head.origin.region, head.origin.key_slot, 0)),
             out.owner.eq(owner),
         ]
-        with m.If(~origin_fault.valid & split_domains):
+        with m.If(~stop.valid & second_outside):
+            m.d.comb += _segment_fault(out.fault, Sub.SEGMENT_LIMIT)
+        with m.Elif(~stop.valid & split_domains):
             m.d.comb += [
                 out.fault.valid.eq(1),
                 out.fault.cause.eq(Cause.REGION),
@@ -107,10 +128,10 @@ class Aligner(wiring.Component):
 
         # Go on: within the block, to the next one, or to the next one with the last half put aside.
         taken = self.instruction.valid & self.instruction.ready
-        long_tail = (halves[3][:2] == 0b11) & ~(head.taken & (head.end == 3))
-        tail_first = ready_head & ~origin_fault.valid & second_half_missing & ~cut_here
-        tail_next = taken & ~origin_fault.valid & (last == 2) & ~ends_block & long_tail
-        block_done = origin_fault.valid | ends_block | (last == 3) | tail_next
+        long_tail = (halves[3][:2] == 0b11) & (head.halves == 4) & ~(head.taken & (head.end == 3))
+        tail_first = ready_head & ~stop.valid & second_half_missing & ~cut_here
+        tail_next = taken & ~stop.valid & (last == 2) & ~ends_block & long_tail
+        block_done = stop.valid | ends_block | (last == 3) | tail_next
         m.d.comb += [
             self.pop.eq(tail_first | (taken & block_done)),
             self.advance.eq(taken & ~block_done),

@@ -378,6 +378,7 @@ class Commit(wiring.Component):
             # The trap context runs in plain mode.
             mode.loaded.eq(Mux(self.stage.leaves, 0, self._context.row.mode)),
             mode.past.eq(self._trap.past | self._system[System.CTXRUN]),
+            mode.end_links.eq(self._system[System.CLRK] & self.region.code),
             mode.erased.eq(self.key_erased),
             mode.erased_slot.eq(self.key_erased_slot),
             self.stage.link_overflow.eq(

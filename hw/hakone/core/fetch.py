@@ -1,20 +1,22 @@
 """Fetch unit: instruction cache, prediction, queue and align stage put together. Clock domain ``sync``.
 
-It decides what may be fetched (``fetch_queue.judge``): encrypted code only out of a region with a cipher and the
-right to execute, plain code only from outside of such regions, but both ways where the region is automatic; all only
-from memory or the mask ROM. A refused fetch never reaches the miss unit.
+It decides what may be fetched (``fetch_queue.judge``): only what the segment allows to the running ring; encrypted code
+only out of a region with a cipher and the right to execute, plain code only from outside of such regions, but both ways
+where the region is automatic; all only from memory or the mask ROM. A refused fetch never reaches the miss unit.
 """
 
-from amaranth import Cat, Const, Module, Signal
+from amaranth import Cat, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 from amaranth.utils import ceil_log2
 
 from ..bus.core_ports import FetchPort, InstructionMissPort, LookupPort
 from ..isa.formats import Algorithm, RegionFlag
-from ..memory.doors import InvalidatePort
+from ..memory.doors import LINE_LOG2, InvalidatePort
 from ..memory.icache import InstructionCache
 from ..memory.physical import is_mask_rom, is_ram
+from ..protect.checks import FetchSegments
+from ..protect.doors import SegmentReadPort
 from .align import Aligner
 from .fetch_address import FetchAddress, FetchTrial
 from .fetch_queue import FetchQueue
@@ -29,9 +31,10 @@ class FetchUnit(wiring.Component):
 
     A redirect in cycle t gives the first instruction in t+2 when its line is held; a predicted transfer costs nothing
     while the queue holds an instruction. A miss costs four cycles besides the request itself (found in t+2, asked for
-    in t+3; after the last beat in cycle u the instruction comes in u+3). After a fault, a flush and a reset nothing is
-    fetched until the next redirect. In the cycle of a redirect or of ``flush_start`` the core must not take an
-    instruction.
+    in t+3; after the last beat in cycle u the instruction comes in u+3). The first block of a segment after a switch of
+    context or a write to the segment registers costs two, or three when the data side asks too. After a fault, a flush
+    and a reset nothing is fetched until the next redirect. In the cycle of a redirect or of ``flush_start`` the core
+    must not take an instruction.
 
     Parameters
     ----------
@@ -47,7 +50,9 @@ class FetchUnit(wiring.Component):
     port : In(FetchPort())
         The core. ``flush_busy`` as in ``InstructionCache.flush_busy``.
     lookup : Out(LookupPort())
-        Region of the block in the fetch stage. Its answer is kept with the block.
+        Region of the block in the fetch stage, by its virtual line. Its answer is kept with the block.
+    segments : Out(SegmentReadPort())
+        Segment registers.
     miss : Out(InstructionMissPort())
         Lines that may be fetched and are not held. A request once made is finished, redirect or not.
     invalidate : In(InvalidatePort())
@@ -68,6 +73,7 @@ class FetchUnit(wiring.Component):
             {
                 "port": In(FetchPort()),
                 "lookup": Out(LookupPort()),
+                "segments": Out(SegmentReadPort()),
                 "miss": Out(InstructionMissPort()),
                 "invalidate": In(InvalidatePort()),
                 "event_icache_miss": Out(1),
@@ -84,6 +90,8 @@ class FetchUnit(wiring.Component):
         m.submodules.queue = queue = FetchQueue()
         m.submodules.trial = trial = FetchTrial()
         m.submodules.align = align = Aligner()
+        m.submodules.checks = checks = FetchSegments()
+        connect(m, checks.read, flipped(self.segments))
         connect(m, flipped(self.invalidate), cache.invalidate)
         connect(m, cache.miss, flipped(self.miss))
         connect(m, align.instruction, flipped(self.port.instruction))
@@ -105,17 +113,18 @@ class FetchUnit(wiring.Component):
             address.refused.eq(trial.refused),
             address.taken.eq(predictor.taken),
             address.target.eq(predictor.target),
-            address.ready.eq(queue.room & ~cache.blocked),
+            address.ready.eq(queue.room & ~cache.blocked & checks.ready),
             address.fill_idle.eq(cache.fill_idle),
             address.fill_ended.eq(cache.fill_ended),
             address.fill_failed.eq(cache.fill_failed),
             self.lookup.context.eq(port.state.context),
             self.lookup.line.eq(address.pc[5:]),
         ]
-        self._place(m, origin, address)
+        self._place(m, origin, address, checks)
         m.d.comb += [
             queue.entry.data.eq(cache.data),
             queue.entry.block.eq(address.pc[2:]),
+            queue.entry.halves.eq(checks.halves),
             queue.entry.start.eq(address.pc[:2]),
             queue.entry.taken.eq(predictor.taken),
             queue.entry.end.eq(predictor.end),
@@ -127,7 +136,7 @@ class FetchUnit(wiring.Component):
             queue.advance.eq(align.advance),
             queue.advance_start.eq(align.advance_start),
             trial.push.eq(address.push & ~restart),
-            trial.line.eq(self.lookup.line),
+            trial.line.eq(checks.physical[LINE_LOG2:]),
             trial.origin.eq(origin),
             trial.present.eq(cache.present),
             trial.held_domain.eq(cache.held_domain),
@@ -140,30 +149,37 @@ class FetchUnit(wiring.Component):
             align.drop.eq(restart),
             align.encrypted.eq(port.state.encrypted),
             align.automatic.eq(port.state.automatic),
+            align.segments.eq(self.segments.enabled),
         ]
-        self._connect_cache(m, cache, address, trial)
+        self._connect_cache(m, cache, address, trial, checks)
         self._connect_predictor(m, predictor, address, trial, align, cut)
         return m
 
-    def _place(self, m, origin, address):
-        """What the look-up and the address map say of the block in the fetch stage."""
-        match, byte_address = self.lookup.match, Cat(Const(0, 1), address.pc)
+    def _place(self, m, origin, address, checks):
+        """What the segment, the look-up and the address map say of the block in the fetch stage."""
+        match, place = self.lookup.match, checks.physical
         m.d.comb += [
+            checks.valid.eq(address.valid),
+            checks.state.eq(self.port.state),
+            checks.pc.eq(address.pc),
+            origin.refused.eq(checks.refused),
+            origin.rule.eq(checks.rule),
+            origin.moved.eq(match.segment_base != checks.segment_base),
             origin.region.eq(match.hit & (match.algorithm != Algorithm.NONE)),
             origin.execute.eq(match.flags[EXECUTE_BIT]),
             origin.automatic.eq(match.flags[AUTOMATIC_BIT]),
-            origin.fetchable.eq(is_ram(byte_address, self.ram_bytes) | is_mask_rom(byte_address)),
+            origin.fetchable.eq(is_ram(place, self.ram_bytes) | is_mask_rom(place)),
             origin.error.eq(address.error),
             origin.domain.eq(match.domain),
             origin.key_slot.eq(match.key_slot),
             origin.owner.eq(match.owner),
         ]
 
-    def _connect_cache(self, m, cache, address, trial):
+    def _connect_cache(self, m, cache, address, trial, checks):
         """The cache's read, fill and flush."""
         m.d.comb += [
             cache.next_block.eq(address.next_block),
-            cache.block.eq(address.pc[2:]),
+            cache.block.eq(checks.physical[3:]),
             cache.touch.eq(address.push),
             cache.fill_start.eq(address.fill_start),
             cache.fill_line.eq(trial.missed_line),

@@ -15,7 +15,7 @@ class FetchTrial(wiring.Component):
     Members
     -------
     push : In(1), line : In(26), origin : In(FetchOrigin), present : In(1), held_domain : In(4)
-        What is known in the fetch stage.
+        What is known in the fetch stage; ``line`` is physical.
     drop : In(1)
         Whatever is on trial does not count: redirect, flush or cut.
     encrypted : In(1), automatic : In(1)

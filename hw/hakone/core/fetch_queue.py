@@ -11,14 +11,18 @@ from ..isa.cause import Cause, Sub
 class FetchOrigin(data.Struct):
     """What decides whether a block may be executed, as the look-up and the address map told it.
 
-    ``region``: a region with a cipher matched; ``execute``: with that right; ``automatic``: mode follows the fetch
-    there; ``fetchable``: memory or mask ROM; ``error``: the bus answered with an error. The numbers are those of the
-    match.
+    ``refused``: its segment forbids it, by ``rule``. ``region``: a region with a cipher matched; ``execute``: with that
+    right; ``automatic``: mode follows the fetch there; ``moved``: its segment has another base than when the region was
+    bound to its place. ``fetchable``: memory or mask ROM; ``error``: the bus answered with an error. The numbers are
+    those of the match.
     """
 
+    refused: 1
+    rule: Sub
     region: 1
     execute: 1
     automatic: 1
+    moved: 1
     fetchable: 1
     error: 1
     domain: 4
@@ -31,11 +35,12 @@ class FetchBlock(data.Struct):
 
     ``block``: address without its low three bits. ``start``: number of the first halfword that is to be executed. With
     ``taken`` a transfer to ``target`` (address without bit 0) is predicted for the instruction that ends with halfword
-    ``end``.
+    ``end``. ``halves`` (0 to 4): how many halfwords lie within the segment's limit.
     """
 
     data: 64
     block: 29
+    halves: 3
     start: 2
     taken: 1
     end: 2
@@ -47,8 +52,9 @@ def judge(m, origin, encrypted, automatic, name: str) -> data.View:
     """The fault of fetching from ``origin``: a new signal, driven combinationally, all zero when nothing is wrong.
 
     ``encrypted`` and ``automatic`` tell what code runs (``ExecState``). What lies in an automatic region, or outside of
-    all regions while automatic code runs, may be fetched: the core changes mode before it executes it. The rule of the
-    region comes before the address map, so that encrypted code learns nothing of what lies elsewhere.
+    all regions while automatic code runs, may be fetched: the core changes mode before it executes it. The segment
+    comes first; the rules of the region come before the address map, so that encrypted code learns nothing of what lies
+    elsewhere.
     """
     fault = Signal(Fault, name=name)
     explicit, outside = Signal(name=f"{name}_explicit"), Signal(name=f"{name}_outside")
@@ -56,10 +62,14 @@ def judge(m, origin, encrypted, automatic, name: str) -> data.View:
         explicit.eq(origin.region & ~(origin.automatic & origin.execute)),
         outside.eq(Mux(origin.region, ~origin.execute, ~automatic)),
     ]
-    with m.If(encrypted & outside):
+    with m.If(origin.refused):
+        m.d.comb += [fault.valid.eq(1), fault.cause.eq(Cause.SEGMENT), fault.sub.eq(origin.rule)]
+    with m.Elif(encrypted & outside):
         m.d.comb += [fault.valid.eq(1), fault.cause.eq(Cause.MODE), fault.sub.eq(Sub.MODE_FETCH_OUTSIDE)]
     with m.Elif((automatic | ~encrypted) & explicit):
         m.d.comb += [fault.valid.eq(1), fault.cause.eq(Cause.MODE), fault.sub.eq(Sub.MODE_PLAIN_FETCH)]
+    with m.Elif(origin.region & origin.moved):
+        m.d.comb += [fault.valid.eq(1), fault.cause.eq(Cause.REGION), fault.sub.eq(Sub.REGION_MOVED)]
     with m.Elif(~origin.fetchable | origin.error):
         m.d.comb += [fault.valid.eq(1), fault.cause.eq(Cause.FETCH_FAULT)]
     return fault

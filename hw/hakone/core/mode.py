@@ -60,8 +60,10 @@ class ModeUnit(wiring.Component):
     - ``load``: the state becomes ``loaded`` (another context runs).
 
     ``kept`` is what must be stored of the state in a cycle with ``load``; ``past``: execution will go on behind the
-    instruction in the memory stage. ``erased``, in any cycle without a command: the key in ``erased_slot`` is wiped.
-    Links and stack words under it are dead from then on.
+    instruction in the memory stage. ``end_links``: every back link of the running context is dropped, because the code
+    that it leads into may come back at another address (never with another command but ``completes``). ``erased``, in
+    any cycle without a command: the key in ``erased_slot`` is wiped. Links and stack words under it are dead from then
+    on.
 
     In the cycle after a command with a change of sides ``read_stack`` asks for x2 of the running context; one
     cycle later its value comes back in ``stack_in``, and ``write_stack`` with ``stack_out`` gives the side entered
@@ -91,6 +93,7 @@ class ModeUnit(wiring.Component):
     load: In(1)
     loaded: In(ModeState)
     past: In(1)
+    end_links: In(1)
     erased: In(1)
     erased_slot: In(4)
     state: Out(ModeState)
@@ -150,6 +153,8 @@ class ModeUnit(wiring.Component):
             m.d.sync += state.orphan.eq(0)
         with m.Elif(self.erased & state.encrypted & ~state.landing & (self.erased_slot == state.key_slot)):
             m.d.sync += state.orphan.eq(1)
+        with m.If(self.end_links):
+            m.d.sync += state.links.eq(0)
         with m.If(self.load):
             m.d.sync += state.eq(self.loaded)
         self._stacks(m, enters, leaves, returns)

@@ -269,7 +269,7 @@ class RegionInstall(wiring.Component):
                 m.d.sync += self._word.eq(self._word + 1)
                 m.next = "KEY"
                 with m.If(self._last_word()):
-                    m.d.sync += self.addr.eq(Cat(Const(0, 2), Const(0xF, 4), self._check.fields.end_line))
+                    m.d.sync += self.addr.eq(Cat(Const(-1, LINE_LOG2), self._check.fields.end_line))
                     m.next = "PROBE_END"
                     with m.If(~self._halves_differ):
                         self._refuse(m, RegionStatus.BAD_KEY)

@@ -17,17 +17,20 @@ class AccessCheck(wiring.Component):
 
     Encrypted code must hit an entry that has the right. A region (an entry with an algorithm) must in addition belong
     to the code's owner or be open to any, and when it holds code, the key must be the running code's. Plain code may
-    touch a region only if the region allows it, within its rights, and never a region that holds code; outside regions
-    it is free, rights of windows included.
+    touch a region only if the region allows it, within its rights, and never a region that holds code, and not at all
+    in a handler (``state.handler``); outside regions it is free, rights of windows included. Last, a region's segment
+    must have the base that it had when the region was bound to its place; for windows it does not matter.
 
-    Members: ``match``, ``state``; ``reads`` and ``writes`` tell what the operation does (an AMO both); ``allowed`` is
-    the verdict and ``rule`` the one that failed (``Sub.NONE`` when allowed); all in the same cycle.
-    Protects regions against code without their key or owner id. Does not see physical addresses: two regions over the
-    same memory are kept apart by the domain in the cache tags.
+    Members: ``match``, ``state``, ``segment_base`` (bits 31..12 of the base of the address's segment); ``reads`` and
+    ``writes`` tell what the operation does (an AMO both); ``allowed`` is the verdict and ``rule`` the one that failed
+    (``Sub.NONE`` when allowed); all in the same cycle.
+    Protects regions against code without their key or owner id. Beyond the segment's base it does not see physical
+    addresses: two regions over the same memory are kept apart by the domain in the cache tags.
     """
 
     match: In(RegionMatch)
     state: In(ExecState)
+    segment_base: In(20)
     reads: In(1)
     writes: In(1)
     allowed: Out(1)
@@ -40,6 +43,7 @@ class AccessCheck(wiring.Component):
         right_missing = Signal()
         foreign_owner = Signal()
         foreign_code = Signal()
+        moved = Signal()
         m.d.comb += [
             region.eq(match.hit & (match.algorithm != Algorithm.NONE)),
             right_missing.eq(
@@ -47,6 +51,7 @@ class AccessCheck(wiring.Component):
             ),
             foreign_owner.eq((match.owner != state.owner) & ~self._flag(RegionFlag.ANY_OWNER)),
             foreign_code.eq(self._flag(RegionFlag.EXECUTE) & ((match.key_slot != state.key_slot) | ~state.encrypted)),
+            moved.eq(match.segment_base != self.segment_base),
         ]
         with m.If(state.encrypted):
             with m.If(~match.hit):
@@ -57,15 +62,19 @@ class AccessCheck(wiring.Component):
                 m.d.comb += self.rule.eq(Sub.REGION_OWNER)
             with m.Elif(region & foreign_code):
                 m.d.comb += self.rule.eq(Sub.REGION_CODE_AS_DATA)
+            with m.Elif(region & moved):
+                m.d.comb += self.rule.eq(Sub.REGION_MOVED)
             with m.Else():
                 m.d.comb += self.allowed.eq(1)
         with m.Elif(region):
-            with m.If(~self._flag(RegionFlag.PLAIN_ACCESS)):
+            with m.If(state.handler | ~self._flag(RegionFlag.PLAIN_ACCESS)):
                 m.d.comb += self.rule.eq(Sub.REGION_PLAIN_ACCESS)
             with m.Elif(right_missing):
                 m.d.comb += self.rule.eq(Sub.REGION_RIGHT)
             with m.Elif(foreign_code):
                 m.d.comb += self.rule.eq(Sub.REGION_CODE_AS_DATA)
+            with m.Elif(moved):
+                m.d.comb += self.rule.eq(Sub.REGION_MOVED)
             with m.Else():
                 m.d.comb += self.allowed.eq(1)
         with m.Else():

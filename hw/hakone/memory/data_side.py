@@ -7,6 +7,7 @@ from amaranth.lib.wiring import In, Out
 from ..bus.core_ports import DomainCleanPort, DomainPort, InstructionMissPort, LinePort, LoadStorePort, LookupPort
 from ..bus.probe import StoreRecord
 from ..bus.register_bus import RegisterBus
+from ..protect.doors import SegmentReadPort
 from .dcache import DataCache
 from .doors import CacheGeometry, InvalidatePort
 from .load_store import LoadStoreUnit
@@ -27,6 +28,7 @@ class DataSide(wiring.Component):
             {
                 "port": In(LoadStorePort()),
                 "lookup": Out(LookupPort()),
+                "segments": Out(SegmentReadPort()),
                 "devices": Out(RegisterBus()),
                 "lines": Out(LinePort()),
                 "instruction": In(InstructionMissPort()),
@@ -51,7 +53,7 @@ class DataSide(wiring.Component):
         wiring.connect(m, load_store.cache, cache.lookup)
         wiring.connect(m, miss.cache, cache.refill)
         wiring.connect(m, load_store.miss, miss.miss)
-        for name in ("port", "lookup", "devices"):
+        for name in ("port", "lookup", "segments", "devices"):
             wiring.connect(m, wiring.flipped(getattr(self, name)), getattr(load_store, name))
         for name in ("lines", "instruction", "invalidate", "rom", "domain", "domain_clean"):
             wiring.connect(m, wiring.flipped(getattr(self, name)), getattr(miss, name))

@@ -102,10 +102,10 @@ class LineFill(wiring.Component):
 class InstructionCache(wiring.Component):
     """The instruction cache, looked at over two cycles.
 
-    ``next_block`` in cycle t-1 and the same number as ``block`` in cycle t: in t ``data`` is that block, if
-    ``present``, and belongs to ``held_domain``. ``touch`` in t tells that it was used. In t+1 a fill for the line of
-    that block may be started with ``fill_start``, if ``fill_idle``. While ``blocked``, the answers of that cycle mean
-    nothing.
+    ``next_block`` (virtual) in cycle t-1 and the same block's physical number as ``block`` in cycle t; both agree in
+    the address bits within 4096 bytes, which choose the set. In t ``data`` is that block, if ``present``, and belongs
+    to ``held_domain``. ``touch`` in t tells that it was used. In t+1 a fill for the line of that block may be started
+    with ``fill_start``, if ``fill_idle``. While ``blocked``, the answers of that cycle mean nothing.
 
     Parameters
     ----------

@@ -15,6 +15,9 @@ from ..bus.core_ports import LoadStorePort, LookupPort
 from ..bus.probe import StoreRecord
 from ..bus.register_bus import RegisterBus
 from ..isa.cause import Cause, Sub
+from ..isa.formats import Algorithm
+from ..protect.checks import DataSegments
+from ..protect.doors import SegmentReadPort
 from .access_judge import AccessJudge
 from .align import AccessShape, LoadAligner, turned_down
 from .atomics import AtomicUnit
@@ -28,15 +31,18 @@ class LoadStoreUnit(wiring.Component):
     Cycles, from the first in the memory stage, busy ones in brackets: a load or store that hits 1 (0); an AMO 2 (1); a
     load over a 64-bit boundary 2 (1); a store over a 32-bit boundary 3 (2); a device access 3 (2) and the device's
     wait; a fault 2 (1). A miss is asked for in the second cycle and looked up again in the cycle after the line's last
-    beat.
-    Each part is judged by itself: region rules, then physical map. A misaligned access first looks at both parts; only
+    beat. The first access to a segment after a switch of context or a write to the segment registers takes 2 more.
+    The segment judges the whole access, then each part is judged by itself: region rules, looked up by virtual line,
+    then the physical map. A misaligned access first looks at both parts; only
     then may one of them miss, use the register bus, or be written. A fault comes with the address of the lower part
     that has one. A refused access leaves no trace: no bus cycle, no fill, no change in the cache or its order.
-    Atomics are for aligned words in RAM. A reservation is the word; it ends with any store-conditional, with a store to
-    that word or a store in two parts, and with ``port.end_reservation``.
+    Atomics are for aligned words in RAM. A reservation is the physical word; it ends with any store-conditional, with a
+    store to that word or a store in two parts, and with ``port.end_reservation``. A probe checks and translates one
+    byte's address in one cycle, and does nothing else.
 
     Parameters: ``geometry`` of the cache.
-    Members: ``port`` (core), ``lookup`` (attribute look-up of the part at work), ``devices`` (devices and mask-ROM
+    Members: ``port`` (core), ``lookup`` (attribute look-up of the part at work), ``segments`` (segment registers),
+    ``devices`` (devices and mask-ROM
     loads; an access is issued once and only for an instruction that completes), ``cache``, ``miss``, ``store`` (the
     write that takes effect in this cycle, for the probe), ``event_dcache_miss``, ``event_uncached``,
     ``event_misaligned`` (one cycle each).
@@ -53,6 +59,7 @@ class LoadStoreUnit(wiring.Component):
             {
                 "port": In(LoadStorePort()),
                 "lookup": Out(LookupPort()),
+                "segments": Out(SegmentReadPort()),
                 "devices": Out(RegisterBus()),
                 "cache": Out(CacheLookupPort(geometry)),
                 "miss": Out(MissPort(geometry)),
@@ -67,12 +74,14 @@ class LoadStoreUnit(wiring.Component):
         """The parts beside the stage, then the state machine and what follows from its state."""
         m = Module()
         self._stage = MemoryStage(self._geometry)
+        m.submodules.checks = self._checks = DataSegments()
         m.submodules.judge = self._judge = AccessJudge(self._geometry)
         m.submodules.shape = self._shape = AccessShape()
         m.submodules.aligner = self._aligner = LoadAligner(self._geometry)
         m.submodules.atomic = self._atomic = AtomicUnit()
         m.submodules.choice = self._choice = FillChoice(self._geometry)
         m.submodules.reservation = self._reservation = Reservation()
+        wiring.connect(m, self._checks.read, wiring.flipped(self.segments))
         self._connect(m)
         self._fsm = self._control(m)
         self._answer(m)
@@ -85,12 +94,22 @@ class LoadStoreUnit(wiring.Component):
     def _connect(self, m):
         """What does not depend on the state."""
         stage, judge, shape, choice, miss = self._stage, self._judge, self._shape, self._choice, self.miss
+        checks = self._checks
         self._split, self._finishing = Signal(), Signal()
         m.d.comb += [
             self.lookup.context.eq(self.port.state.context),
             self.lookup.line.eq(stage.addr[LINE_LOG2:]),
             self.cache.line_set.eq(self._geometry.set_of(stage.addr[LINE_LOG2:])),
-            [getattr(judge, name).eq(getattr(stage, name)) for name in ("addr", "reads", "writes", "atomic")],
+            [getattr(judge, name).eq(getattr(stage, name)) for name in ("reads", "writes", "atomic", "probe")],
+            [
+                getattr(checks, name).eq(getattr(stage, name))
+                for name in ("base", "addr", "size_log2", "reads", "writes")
+            ],
+            checks.state.eq(self.port.state),
+            judge.physical.eq(checks.physical),
+            judge.segment_base.eq(checks.segment_base),
+            judge.segment_refused.eq(checks.refused),
+            judge.segment_rule.eq(checks.rule),
             judge.misaligned.eq(shape.misaligned),
             judge.state.eq(self.port.state),
             judge.match.eq(self.lookup.match),
@@ -101,11 +120,11 @@ class LoadStoreUnit(wiring.Component):
             self._atomic.op.eq(stage.op),
             self._atomic.memory.eq(stage.kept),
             self._atomic.operand.eq(stage.wdata),
-            choice.line.eq(stage.addr[LINE_LOG2:]),
+            choice.line.eq(checks.physical[LINE_LOG2:]),
             choice.domain.eq(self.lookup.match.domain),
             [getattr(choice, name).eq(getattr(self.cache, name)) for name in ("tags", "dirty", "oldest")],
             choice.ways.eq(judge.ways),
-            self._reservation.word.eq(stage.addr[2:]),
+            self._reservation.word.eq(checks.physical[2:]),
             miss.fill.eq(stage.fill),
             miss.clean_start.eq(self.port.clean_start),
             miss.clean_abort.eq(self.port.clean_abort),
@@ -125,8 +144,11 @@ class LoadStoreUnit(wiring.Component):
         active = self._active = Signal()
         with m.FSM(name="state") as fsm:
             with m.State("LOOKUP"):
-                m.d.comb += active.eq(stage.valid & ~miss.held)
-                with m.If(stage.valid & miss.held):
+                m.d.comb += [
+                    self._checks.valid.eq(stage.valid),
+                    active.eq(stage.valid & ~miss.held & self._checks.ready),
+                ]
+                with m.If(stage.valid & (miss.held | ~self._checks.ready)):
                     m.next = "REPLAY"
                 with m.Elif(active):
                     self._decide(m)
@@ -164,6 +186,8 @@ class LoadStoreUnit(wiring.Component):
         stage = self._stage
         with m.If(self._judge.refused):
             m.next = "DONE"
+        with m.Elif(stage.probe):
+            pass  # it ends here
         with m.Elif(stage.conditional & ~self._reservation.reserved):
             m.next = "DONE"
         with m.Elif(~stage.second & self._split & ~stage.checked):
@@ -219,23 +243,26 @@ class LoadStoreUnit(wiring.Component):
         state = self._fsm.ongoing
         ending = self._ending = state("MODIFY") | state("WRITE_FIRST") | state("DONE")
         undisturbed = ~(stage.second | stage.checked | stage.filled)
-        done = self._judge.present & self._judge.allowed & self._finishing
+        match = self.lookup.match
+        done = (self._judge.present & self._judge.allowed & self._finishing) | (stage.probe & ~self._checks.refused)
         m.d.comb += [
             # What a fill brought or a first look found must stay until it is used; else the cache may be taken away,
             # and the look-up is done again.
             self.miss.held.eq(
                 self.miss.hold & ((state("LOOKUP") & (~stage.valid | undisturbed)) | (state("REPLAY") & ~stage.second))
             ),
-            port.busy.eq(~ending & (~state("LOOKUP") | self.miss.held | (stage.valid & ~done))),
+            port.busy.eq(~ending & (~state("LOOKUP") | self.miss.held | (stage.valid & ~(self._checks.ready & done)))),
             port.rdata.eq(self._aligner.value),
             port.fault.eq(Mux(state("DONE"), stage.fault, 0)),
             port.fault_addr.eq(Mux(stage.fault_second, stage.addr, stage.base)),
+            port.protected.eq(match.hit & (match.algorithm != Algorithm.NONE)),
+            port.physical.eq(self._checks.physical),
         ]
         # The register bus lies outside the boundary: while no access is under way its wires are zero, or every address
         # and every store would be seen there. The register's other bytes are nobody's business outside either.
         with m.If(devices.valid):
             m.d.comb += [
-                devices.addr.eq(Cat(Const(0, 2), stage.addr[2:])),
+                devices.addr.eq(Cat(Const(0, 2), stage.physical[2:])),
                 devices.write.eq(stage.writes),
                 devices.strobe.eq(Mux(stage.second, shape.second_strobe, shape.first_strobe)),
                 devices.wdata.eq(Cat(shape.lanes.word_select(k, 8) & devices.strobe[k].replicate(8) for k in range(4))),
@@ -280,6 +307,7 @@ class LoadStoreUnit(wiring.Component):
         state, reservation = self._fsm.ongoing, self._reservation
         found, complete, stored, ending = Signal(), Signal(), Signal(), Signal()
         addr = Mux(state("WRITE_FIRST"), stage.base, stage.addr)
+        place = Mux(state("WRITE_FIRST"), stage.first_physical, self._checks.physical)
         lanes = Mux(state("MODIFY"), self._atomic.result, shape.lanes)
         strobe = Mux(stage.second & ~state("WRITE_FIRST"), shape.second_strobe, shape.first_strobe)
         stores = stage.writes & ~stage.modifies & (~stage.conditional | reservation.reserved)
@@ -294,7 +322,7 @@ class LoadStoreUnit(wiring.Component):
             write.ways.eq(Mux(ending, stage.first_ways, Mux(stored, judge.ways, 0))),
             self.cache.touch.eq(Mux(found & complete, judge.ways, 0)),
             store.valid.eq(stored | ending | (state("BUS") & stage.writes & self.devices.ready & ~self.devices.error)),
-            store.addr.eq(Cat(Const(0, 2), addr[2:])),
+            store.addr.eq(Cat(Const(0, 2), place[2:])),
             store.data.eq(lanes),
             store.strobe.eq(strobe),
             store.protected.eq(Mux(ending, stage.first_protected, self.lookup.match.domain != 0)),
@@ -317,10 +345,12 @@ class LoadStoreUnit(wiring.Component):
                 stage.fault.eq(judge.fault),
                 stage.fault_second.eq(stage.second),
                 stage.fill.eq(self._choice.fill),
+                stage.physical.eq(self._checks.physical),
             ]
             with m.If(~stage.second):
                 m.d.sync += [
                     stage.first_ways.eq(judge.ways),
+                    stage.first_physical.eq(self._checks.physical),
                     stage.first_protected.eq(self.lookup.match.domain != 0),
                     # A store-conditional keeps its status: 1 unless the reservation stands.
                     stage.kept.eq(Mux(stage.conditional, ~self._reservation.reserved, self._aligner.raw)),

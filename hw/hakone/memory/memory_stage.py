@@ -1,6 +1,6 @@
 """Registers of the memory stage and the two small parts beside it: what a miss would ask for, and the reservation."""
 
-from amaranth import Cat, Const, Module, Signal, Value
+from amaranth import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -8,8 +8,10 @@ from ..bus.core_ports import LINE_BITS, Fault, MemoryOp
 from .doors import DOMAIN_BITS, CacheGeometry
 
 # What an operation does, looked up by its number: it reads memory, it may change memory.
-_READS = sum(1 << op.value for op in MemoryOp if op not in (MemoryOp.STORE, MemoryOp.STORE_CONDITIONAL))
-_WRITES = sum(1 << op.value for op in MemoryOp if op not in (MemoryOp.LOAD, MemoryOp.LOAD_RESERVED))
+_AMOS = sum(1 << op.value for op in MemoryOp if op.name.startswith("AMO_"))
+_READS = _AMOS | 1 << MemoryOp.LOAD.value | 1 << MemoryOp.LOAD_RESERVED.value
+_WRITES = _AMOS | 1 << MemoryOp.STORE.value | 1 << MemoryOp.STORE_CONDITIONAL.value
+_ATOMICS = _AMOS | 1 << MemoryOp.LOAD_RESERVED.value | 1 << MemoryOp.STORE_CONDITIONAL.value
 
 
 class MemoryStage:
@@ -29,8 +31,11 @@ class MemoryStage:
         self.conditional = Signal()  # store-conditional
         self.modifies = Signal()  # AMO
         self.atomic = Signal()
+        self.probe = Signal()  # no access: only the segment's check and translation
         self.base = Signal(32)  # address of the instruction
         self.addr = Signal(32)  # address of the part at work
+        self.physical = Signal(32)  # where that part lies, from its look-up on
+        self.first_physical = Signal(32)  # where the first part lies
         self.second = Signal()  # the part at work is the second one
         self.checked = Signal()  # both parts have passed their checks
         self.filled = Signal()  # a line was fetched for it; it must come to use it
@@ -47,14 +52,15 @@ class MemoryStage:
         op = request.op.as_value()
         return [
             self.op.eq(request.op),
-            self.size_log2.eq(request.size_log2),
+            self.size_log2.eq(Mux(request.op == MemoryOp.PROBE, 0, request.size_log2)),
             self.unsigned.eq(request.unsigned),
             self.wdata.eq(request.wdata),
             self.reads.eq(Const(_READS, 16).bit_select(op, 1)),
             self.writes.eq(Const(_WRITES, 16).bit_select(op, 1)),
             self.conditional.eq(request.op == MemoryOp.STORE_CONDITIONAL),
-            self.modifies.eq(op >= MemoryOp.AMO_SWAP.value),
-            self.atomic.eq(op >= MemoryOp.LOAD_RESERVED.value),
+            self.modifies.eq(Const(_AMOS, 16).bit_select(op, 1)),
+            self.atomic.eq(Const(_ATOMICS, 16).bit_select(op, 1)),
+            self.probe.eq(request.op == MemoryOp.PROBE),
             Cat(self.base, self.addr).eq(Cat(request.addr, request.addr)),
             Cat(self.second, self.checked, self.filled, self.first_there).eq(0),
             self.kept.eq(0),
@@ -118,9 +124,9 @@ class FillChoice(wiring.Component):
 class Reservation(wiring.Component):
     """The word that was load-reserved last.
 
-    Members: ``word`` is the word address at work; ``reserve`` makes it the reservation at the end of the cycle;
-    ``overwrite`` ends it if it is that word, ``end`` in any case, and both win over ``reserve``. ``reserved``: ``word``
-    is the reservation, in the same cycle.
+    Members: ``word`` is the physical word address at work; ``reserve`` makes it the reservation at the end of the
+    cycle; ``overwrite`` ends it if it is that word, ``end`` in any case, and both win over ``reserve``. ``reserved``:
+    ``word`` is the reservation, in the same cycle.
     """
 
     word: In(30)

@@ -44,11 +44,11 @@ class XtsPort(wiring.Signature):
     """Line cipher to XTS engine.
 
     ``prepare``: stream; the tweak is in its place 11 cycles after its request was taken (AES-128; 15 for AES-256), and
-    a line that is started before waits for it. ``start``: stream, taken when the engine can begin a line. ``recall``
-    (valid for one cycle with ``recall_valid``, at least three cycles apart) is always taken; the tweak is in its place
-    two or three cycles later. The row of a line started with ``keep`` is written before its first result word is
-    there; until then a recall gives the tweak of before. ``data`` and ``result``: streams of eight 64-bit words a
-    line, in address order; a result waits until it is taken.
+    a line that is started before waits for it. ``start``: stream, taken when the engine can begin a line, as it is
+    offered in that cycle. ``recall`` (valid for one cycle with ``recall_valid``, at least three cycles apart) is
+    always taken; the tweak is in its place two or three cycles later. The row of a line started with ``keep`` is
+    written before its first result word is there; until then a recall gives the tweak of before. ``data`` and
+    ``result``: streams of eight 64-bit words a line, in address order; a result waits until it is taken.
     """
 
     def __init__(self):

@@ -25,6 +25,7 @@ from ..isa.events import Event
 from ..memory.data_side import DataSide
 from ..memory.line_cipher import LineCipher
 from ..memory.xts import XtsLine
+from ..protect.segments import SegmentRegisters
 from .config import SocConfig
 from .flush_join import FlushJoin
 
@@ -87,6 +88,10 @@ class Inside(wiring.Component):
         """Attribute entries, domains, keys, and the loader that fills them before the core starts."""
         config = self._config
         m.submodules.attributes = attributes = AttributeRegisters(config.attribute_entries)
+        m.submodules.segments = segments = SegmentRegisters()
+        wiring.connect(m, core.segments, segments.port)
+        wiring.connect(m, fetch.segments, segments.read[0])
+        wiring.connect(m, data_side.segments, segments.read[1])
         m.submodules.fetch_lookup = fetch_lookup = AttributeLookup(config.attribute_entries)
         m.submodules.data_lookup = data_lookup = AttributeLookup(config.attribute_entries)
         m.submodules.domains = domains = DomainTable(ports=3)
