@@ -96,6 +96,7 @@ def arguments(config: SocConfig, program: Program, watch: Watch, folder: Path) -
         "--ram-bytes": config.ram_bytes,
         "--period-ps": 10**12 // config.clock_hz,
         "--latency": watch.latency,
+        "--open-checks": config.open_bits(),
         "--wait-seed": watch.wait_seed,
         "--wait-percent": watch.wait_percent,
         "--hang-cycles": watch.hang_cycles,

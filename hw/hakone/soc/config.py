@@ -9,6 +9,7 @@ import difflib
 from dataclasses import dataclass
 from typing import Any
 
+from ..bus.open_checks import OpenCheck
 from ..isa.platform import LINE_BYTES, RAM_BYTES, TIMEBASE_HZ
 
 
@@ -27,6 +28,7 @@ class SocConfig:
     uart_fifo_bytes: int = 16  #: depth of each UART FIFO
     cipher: bool = True  #: the line cipher works; off only in simulation (control runs)
     probe: bool = False  #: simulation only: white-box ports for traces and checks
+    open_checks: str = ""  #: simulation only: protections that are off, by name, with commas between (control runs)
 
     def check(self) -> "SocConfig":
         """Return self, or raise ``ValueError`` that quotes the impossible choice."""
@@ -53,7 +55,20 @@ class SocConfig:
             raise ValueError(f"clock_hz = {self.clock_hz}: a multiple of {TIMEBASE_HZ} is needed")
         if not 1 <= self.uart_fifo_bytes <= 64:
             raise ValueError(f"uart_fifo_bytes = {self.uart_fifo_bytes}: 1 to 64 are possible")
+        self.open_bits()
         return self
+
+    def open_bits(self) -> int:
+        """``open_checks`` as bits of ``OpenCheck``. Raises ``ValueError`` for an unknown name, naming the nearest."""
+        known = {check.name.lower(): check for check in OpenCheck}
+        bits = 0
+        for name in filter(None, self.open_checks.split(",")):
+            if name not in known:
+                near = difflib.get_close_matches(name, known, 1)
+                hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
+                raise ValueError(f"open_checks = {name}: no such check; {hint}")
+            bits |= 1 << known[name]
+        return bits
 
     @property
     def word(self) -> int:
@@ -66,13 +81,14 @@ class SocConfig:
     @property
     def simulation_only(self) -> bool:
         """True when the configuration must never reach a board."""
-        return self.probe or not self.cipher
+        return self.probe or not self.cipher or bool(self.open_checks)
 
 
 PRESETS = {
     "default": SocConfig(),
     "small": SocConfig(icache_bytes=2048, dcache_bytes=2048, attribute_entries=8, predictor_entries=16),
     "sim_open_cipher": SocConfig(cipher=False),
+    **{f"sim_open_{check.name.lower()}": SocConfig(open_checks=check.name.lower()) for check in OpenCheck},
 }
 
 
@@ -88,7 +104,11 @@ def set_option(config: SocConfig, name: str, value: str) -> SocConfig:
         words = {"1": True, "true": True, "on": True, "0": False, "false": False, "off": False}
         if value.lower() not in words:
             raise ValueError(f"{name} = {value}: true or false is needed")
-        return dataclasses.replace(config, **{name: words[value.lower()]})
+        changed: Any = words[value.lower()]
+        return dataclasses.replace(config, **{name: changed})
+    if fields[name].type in (str, "str"):
+        text: Any = value
+        return dataclasses.replace(config, **{name: text})
     try:
         number: Any = int(value, 0)
         return dataclasses.replace(config, **{name: number})

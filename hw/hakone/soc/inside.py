@@ -4,11 +4,12 @@ Clock domain ``sync``. This module's ports are the boundary: what crosses them i
 bus, interrupt lines) or comes over wires of its own (fuses). Source: ``docs/threat-model.md``.
 """
 
-from amaranth import Module
+from amaranth import Const, Module
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from ..bus.axi4 import Axi4
+from ..bus.open_checks import OPEN_BITS
 from ..bus.probe import Probe
 from ..bus.register_bus import RegisterBus
 from ..core.core import Core
@@ -35,7 +36,8 @@ class Inside(wiring.Component):
 
     Members: ``axi`` (memory bus, whole lines only); ``devices`` and ``rom`` (register buses: device accesses, and
     fills of lines of the mask ROM); ``fuses``; ``software``, ``timer``, ``external`` (interrupt levels), ``time``
-    (mtime); ``halted`` (the core has failed closed); with ``config.probe`` also ``probe``.
+    (mtime); ``halted`` (the core has failed closed); with ``config.probe`` also ``probe`` and
+    ``open_checks`` (constant; see ``bus.open_checks``).
     """
 
     def __init__(self, config: SocConfig):
@@ -53,12 +55,18 @@ class Inside(wiring.Component):
         }
         if config.probe:
             members["probe"] = Out(Probe())
+            members["open_checks"] = In(OPEN_BITS)
         super().__init__(members)
 
     def elaborate(self, _platform) -> Module:
         """Parts by room, then their doors."""
         m = Module()
         config = self._config
+        # Control runs: which protections are off, as an input, or for good in generated Verilog.
+        if config.probe:
+            self._switches = self.open_checks
+        else:
+            self._switches = Const(config.open_bits(), OPEN_BITS) if config.open_checks else None
         m.submodules.core = core = Core(config.word, config.boot_quota)
         m.submodules.fetch = fetch = FetchUnit(
             icache_bytes=config.icache_bytes,

@@ -6,6 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from ..bus.arbiter import RegisterArbiter
 from ..bus.axi4 import Axi4
+from ..bus.open_checks import OPEN_BITS
 from ..bus.probe import Probe
 from .config import SocConfig
 from .devices import Devices
@@ -18,7 +19,8 @@ class Hakone(wiring.Component):
     Members: ``axi`` (memory bus, manager); ``uart_tx`` and ``uart_rx`` (streams of bytes, to a serialiser or a
     terminal); ``fuse_addr`` (word of the fuse image, read once after reset) with ``fuse_data`` (valid in the cycle
     after); ``finish_valid`` (until reset) with ``finish_code`` (0: pass) and ``finish_reset``: a program asked to end;
-    ``halted``: the core failed closed and waits for reset; with ``config.probe`` also ``probe``. Raises
+    ``halted``: the core failed closed and waits for reset; with ``config.probe`` also ``probe`` and
+    ``open_checks`` (constant; see ``bus.open_checks``). Raises
     ``ValueError`` for an impossible configuration.
     """
 
@@ -37,6 +39,7 @@ class Hakone(wiring.Component):
         }
         if config.probe:
             members["probe"] = Out(Probe())
+            members["open_checks"] = In(OPEN_BITS)
         super().__init__(members)
 
     def elaborate(self, _platform) -> Module:
@@ -53,6 +56,7 @@ class Hakone(wiring.Component):
         wiring.connect(m, wiring.flipped(self.uart_rx), devices.uart_rx)
         if self._config.probe:
             wiring.connect(m, wiring.flipped(self.probe), inside.probe)
+            m.d.comb += inside.open_checks.eq(self.open_checks)
         m.d.comb += [
             inside.software.eq(devices.interrupt_software),
             inside.timer.eq(devices.interrupt_timer),

@@ -89,6 +89,7 @@ void rise(uint64_t at, uint64_t period) {
 
 void reset() {
     in = session.harness()->reset_inputs();
+    top->open_checks = session.harness()->options().open_checks;
     top->clk = 0;
     // The last edge brings the end of the reset through its register.
     for (unsigned i = 0; i <= hakone::Harness::RESET_CYCLES; i++) {

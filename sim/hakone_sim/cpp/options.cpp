@@ -48,6 +48,8 @@ Options parse_options(const std::vector<std::string>& arguments) {
          }},
         {"--tohost",
          [&o](const std::string& v) { o.tohost = static_cast<uint32_t>(number("--tohost", v)), o.has_tohost = true; }},
+        {"--open-checks",
+         [&o](const std::string& v) { o.open_checks = static_cast<uint32_t>(number("--open-checks", v)); }},
         {"--count-only", [&o](const std::string& v) { o.count_only = number("--count-only", v) != 0; }},
         {"--fuses", text(o.fuses)},
         {"--plaintexts", text(o.plaintexts)},

@@ -26,6 +26,7 @@ struct Options {
     uint64_t hang_cycles = 200000;
     uint64_t period_ps = 20000;
     uint64_t stored_windows = 1u << 21;
+    uint32_t open_checks = 0;   // bits of hakone.bus.open_checks.OpenCheck: protections that are off
     uint32_t tohost = 0;
     bool has_tohost = false;
     bool count_only = false;    // snooper hits do not end in status 103
