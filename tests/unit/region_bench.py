@@ -193,6 +193,20 @@ class RegionBench:
         """``clrk`` of a dead context."""
         return await self.command(ctx, RegionCommand.RELEASE_CONTEXT, context, 0, **more)
 
+    def buffer(self):
+        """The words in which a key stands while it is installed."""
+        return [self.unit._install._words.data[n] for n in range(16)]
+
+    async def boot_entry(self, ctx, entry):
+        """What the boot loader would have installed."""
+        install = self.system.switch.loader.attribute_install
+        ctx.set(self.system.started, 0)
+        ctx.set(install.payload, entry)
+        ctx.set(install.valid, 1)
+        await ctx.tick()
+        ctx.set(install.valid, 0)
+        ctx.set(self.system.started, 1)
+
     async def tables(self, ctx):
         """Everything that stands in the tables: entries by place, rows by number, keys by slot, contexts, poison."""
         registers, domains, keys = self.system.registers, self.system.domains, self.system.keys

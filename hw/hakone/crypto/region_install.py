@@ -88,6 +88,7 @@ class RegionInstall(wiring.Component):
             }
         )
         self._check = DescriptionCheck()
+        self._words = memory.Memory(shape=32, depth=WORDS, init=[])
         self._word = Signal(range(WORDS))
         self._kept, self._kept_addr = Signal(32), Signal(range(WORDS))  # a word of the buffer
         self._keep, self._wipe = Signal(), Signal()
@@ -118,7 +119,7 @@ class RegionInstall(wiring.Component):
             self._store_key(m)
             with m.State("COMMIT"):
                 m.d.comb += [self.attribute_install.valid.eq(1), self.domain_install.eq(self._new_domain())]
-                m.next = "CLEAR"
+                self._end(m)
             with m.State("CLEAR"):
                 m.d.comb += [self._wipe.eq(1), self._check.clear.eq(1)]
                 m.d.sync += self._word.eq(self._word + 1)
@@ -128,7 +129,7 @@ class RegionInstall(wiring.Component):
 
     def _buffer(self, m: Module) -> None:
         """The key on the chip. It is overwritten from word 0 on, whatever was loaded."""
-        m.submodules.words = words = memory.Memory(shape=32, depth=WORDS, init=[])
+        m.submodules.words = words = self._words
         write, read = words.write_port(), words.read_port(domain="comb")
         m.d.comb += [
             write.addr.eq(self._word),

@@ -38,7 +38,7 @@ class RegionUnit(wiring.Component):
     """
 
     def __init__(self, ram_bytes: int):
-        self._ram_bytes = ram_bytes
+        self._install = RegionInstall(ram_bytes)
         super().__init__(
             {
                 "port": In(RegionPort()),
@@ -65,7 +65,7 @@ class RegionUnit(wiring.Component):
     def elaborate(self, _platform) -> Module:
         """Two workers, one walk between them."""
         m = Module()
-        m.submodules.install = install = RegionInstall(self._ram_bytes)
+        m.submodules.install = install = self._install
         m.submodules.release = release = RegionRelease()
         m.submodules.walk = walk = TableWalk()
         port = self.port
