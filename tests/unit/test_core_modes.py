@@ -71,7 +71,7 @@ class Space:
         """Compare with the reference, and every access with the code that made it."""
         makers = [r for r in machine.records if r["retire"] and r["raw"] & 0x7F in (0x03, 0x23)]
         assert len(makers) <= len(machine.accesses)
-        for record, (address, state) in zip(makers, machine.accesses, strict=False):
+        for record, (_, state) in zip(makers, machine.accesses, strict=False):
             region = next((r for r in machine.regions if r.start <= record["pc"] < r.end), None)
             key = (1, region.key_slot, region.owner) if region and record["context"] == 1 else (0, 0, 0)
             assert (state["encrypted"], state["key_slot"], state["owner"]) == key, hex(record["pc"])
@@ -485,32 +485,6 @@ def erase_while(slot: int, where):
     return inputs
 
 
-def called_and_erased(slot: int | None) -> Machine:
-    """Code under key A sets its stack pointer and calls plain code, which waits while a key is wiped, and returns."""
-    space = Space()
-    p, a = space.sides[PLAIN], space.sides[A]
-    go(p, "jalr", A, RA)
-    p.label("callee")
-    for _ in range(4):
-        p.op("addi", 5, 5, imm=1)
-    p.label("waited")
-    ret(p)
-    a.custom("cryptoland")
-    a.li(SP, 0xE000)
-    go(a, "jalr", p.labels["callee"], RA)
-    a.op("addi", A0, SP, imm=0)
-    a.op("ebreak")
-    waits = range(p.labels["callee"], p.labels["waited"])
-    return space.run(inputs=erase_while(slot, lambda r: r["pc"] in waits) if slot is not None else None)
-
-
-def test_link_dies_with_the_key_that_it_was_made_under():
-    assert last_fault(called_and_erased(3)) == NO_LANDING
-    for other in (None, 4):
-        machine = called_and_erased(other)
-        assert last_fault(machine) == (BREAK, 0, 1) and machine.registers(1)[A0] == 0xE000
-
-
 def entered_twice(slot: int | None, inside: bool) -> Machine:
     """Code under key A tells its stack pointer twice; between, or while it runs, a key is wiped."""
     space = Space()
@@ -541,39 +515,6 @@ def test_stack_pointer_dies_with_the_key_even_when_its_code_runs(inside):
         machine = entered_twice(slot, inside)
         assert last_fault(machine) == (BREAK, 0, 0)
         assert machine.registers(1)[A0] == kept, slot
-
-
-def test_old_link_stays_dead_below_a_new_one_of_the_same_slot():
-    """A's key is wiped while A waits for plain code; the same slot's next code calls, returns, and does not revive it."""
-    space = Space()
-    p, a = space.sides[PLAIN], space.sides[A]
-    go(p, "jalr", A, RA)
-    p.label("callee")
-    p.op("addi", 16, RA, imm=0)
-    for _ in range(4):
-        p.op("addi", 5, 5, imm=1)
-    p.label("waited")
-    go(p, "jalr", A + 0x100, RA)
-    p.op("addi", 12, 12, imm=1)
-    p.op("c.jr", rs1=16)
-    p.label("leaf")
-    p.op("addi", 13, 13, imm=1)
-    ret(p)
-    a.custom("cryptoland")
-    go(a, "jalr", p.labels["callee"], RA)
-    a.op("addi", A0, A0, imm=1)
-    a.op("ebreak")
-    a.align(0x100)
-    a.custom("cryptoland")
-    a.op("addi", 17, RA, imm=0)
-    go(a, "jalr", p.labels["leaf"], RA)
-    a.op("addi", 11, 11, imm=1)
-    a.op("c.jr", rs1=17)
-    waits = range(p.labels["callee"], p.labels["waited"])
-    for slot, fault, counts in ((3, NO_LANDING, [0, 1, 1, 1]), (4, (BREAK, 0, 1), [1, 1, 1, 1])):
-        machine = space.run(inputs=erase_while(slot, lambda r: r["pc"] in waits))
-        assert last_fault(machine) == fault
-        assert machine.registers(1)[A0 : A0 + 4] == counts
 
 
 def test_slot_of_another_key_is_not_returned_to():

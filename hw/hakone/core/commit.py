@@ -16,8 +16,7 @@ from ..lib.fields import Fields
 from .context import ContextUnit
 from .control import LEVEL_M, System, Transfer
 from .csr import CsrFile, TrapRecord
-from .key_slot_marks import LINKS
-from .mode import DEFAULT_CALL_MASK, ModeState, ModeUnit
+from .mode import DEFAULT_CALL_MASK, LINKS, ModeState, ModeUnit
 from .slots import MemorySlot
 from .trap import TrapRequest, TrapUnit
 

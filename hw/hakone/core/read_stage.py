@@ -14,8 +14,7 @@ from ..lib.fields import Fields
 from .control import LEVEL_M, Control, LateSource, System, Transfer
 from .csr_rights import CsrRights
 from .decode import Decoder
-from .key_slot_marks import LINKS
-from .mode import ModeState
+from .mode import LINKS, ModeState
 from .slots import Bypass, ExecuteSlot
 from .trap import TrapRequest
 
