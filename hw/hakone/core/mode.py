@@ -5,10 +5,11 @@ when, and which fetch crosses, is decided at decode (``read_stage``); registers 
 ``register_file.WrittenMask``.
 """
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
+from ..bus.open_checks import OpenCheck, is_open
 from .stack_marks import StackMarks
 
 LINKS = 8  #: back links of one context
@@ -74,6 +75,7 @@ class ModeUnit(wiring.Component):
 
     What it protects: neither side sees the other's stack pointer; links never leave the chip, and a link restores no
     other key than the one it was made under. It does not check addresses: the fetch rules do.
+    Parameter ``switches``: see ``bus.open_checks``.
     """
 
     context: In(4)
@@ -105,6 +107,10 @@ class ModeUnit(wiring.Component):
     stack_out: Out(32)
     stack_written: Out(1)
 
+    def __init__(self, switches: Value | None = None):
+        self._switches = switches
+        super().__init__()
+
     def elaborate(self, platform):
         m = Module()
         state = self.state
@@ -116,7 +122,11 @@ class ModeUnit(wiring.Component):
             enters.eq(self.enter | (self.cross & self.region)),
             leaves.eq(self.exit | (self.cross & state.encrypted)),
             pushes.eq((self.exit & self.push) | (self.cross & state.called)),
-            returns.eq((state.links != 0) & (link.pc == self.target) & (~self.cross | (same_code & ~state.called))),
+            returns.eq(
+                (state.links != 0)
+                & ((link.pc == self.target) | is_open(self._switches, OpenCheck.BACK_LINK))
+                & (~self.cross | (same_code & ~state.called))
+            ),
             self.kept.eq(state.as_value() & ~Mux(self.past, ModeState.const({"called": 1}).as_value(), 0)),
         ]
         with m.If(enters):
