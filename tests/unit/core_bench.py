@@ -7,6 +7,7 @@ reference model's.
 
 from dataclasses import dataclass, field
 
+import numpy as np
 from amaranth.hdl import ResetInserter, Signal
 from amaranth.lib import data
 from amaranth.sim import Simulator
@@ -19,7 +20,9 @@ from hakone.isa.cause import Cause, Sub
 from hakone.isa.encoding import CUSTOM
 from hakone.isa.platform import RAM_BASE, RESET_PC
 from hakone_sim.assembler import Assembler
+from hakone_sim.models.context_model import CodeRegion
 from hakone_sim.models.decode import expand
+from hakone_sim.models.reference import Reference
 
 FINISH = 0x0010_0000  #: a store here ends the run
 MASK = 0xFFFF_FFFF
@@ -157,7 +160,8 @@ class Machine:
     ``clean_lines``: dirty lines of the data cache, ten cycles each.
 
     ``gap``, ``busy``, ``mispredict``: chances of a cycle without instruction, of a slow memory operation, of a random
-    prediction. ``inputs(machine)`` may set interrupt lines each cycle. ``events`` counts the core's event outputs.
+    prediction. ``inputs(machine)`` may set interrupt lines each cycle, or ``erased`` to a key slot that is wiped in it.
+    ``events`` counts the core's event outputs; ``accesses`` are the address and the ``ExecState`` of every access.
     """
 
     segments: dict[int, bytes]
@@ -182,6 +186,8 @@ class Machine:
     stores: list[tuple[int, int, int]] = field(default_factory=list)
     states: list[int] = field(default_factory=list)
     memory_levels: list[int] = field(default_factory=list)
+    accesses: list[tuple[int, dict[str, int]]] = field(default_factory=list)
+    erased: int | None = None
     cleared_predictor: int = 0
     flushes: int = 0
     halted: int = 0
@@ -331,7 +337,10 @@ class Machine:
             ctx.set(dut.start, self.cycle >= 3)
             ctx.set(dut.time, self.cycle << 8)
             if self.inputs:
+                self.erased = None
                 self.inputs(self)
+                ctx.set(dut.key_erased, self.erased is not None)
+                ctx.set(dut.key_erased_slot, self.erased or 0)
                 for name, level in self.lines.items():
                     ctx.set(getattr(dut, name), level)
             ctx.set(port.flush_busy, flushing > 0)
@@ -365,6 +374,8 @@ class Machine:
             self.cleared_predictor += clear
             self.flushes += flush_start
             self.halted = halted
+            # The state is the new one from the cycle after a redirect on.
+            running = unpack(STATE, ctx.get(port.state.as_value()))
             if record & 3:
                 self.records.append(unpack(_RECORD, record) | {"cycle": self.cycle})
             if end:
@@ -373,6 +384,7 @@ class Machine:
                 self.operation = self.operation if busy else None
             if issue:
                 self.memory_levels.append(ctx.get(memory.state.level))
+                self.accesses.append((unpack(_REQUEST, request)["addr"], running))
                 slow = rng.randrange(6) if rng.random() < self.busy else 0
                 self.operation = [slow, self._access(unpack(_REQUEST, request))]
             rest = cleaning % 10 if clean[1] else cleaning  # an abort ends it after the line at work
@@ -381,8 +393,6 @@ class Machine:
             if offered and ready:
                 self.queue.pop(0)
             self.cycle += 1
-            # The state is the new one from the cycle after a redirect on.
-            running = unpack(STATE, ctx.get(port.state.as_value()))
             if redirect:
                 self.queue.clear()
                 self.fetch_pc = redirect_pc
@@ -468,3 +478,22 @@ def run_program(
     """Run a program with 256 bytes of zeros behind it at ``RAM_BASE + 0x1000``."""
     segments = {RAM_BASE + 0x1000: bytes(256), program.base: program.image(), **(more or {})}
     return Machine(segments, rng, **options).run(cycles)
+
+
+def compare(machine: Machine, segments: list[tuple[int, bytes]], contexts: frozenset[int] = frozenset()) -> int:
+    """Replay the records on the reference; returns the number of instructions compared.
+
+    ``contexts``: where the machine's regions hold; with none, the reference is not told of them.
+    """
+    names = ("retire", "trap", "pc", "raw", "rd", "rd_write", "value", "cause", "tval", "context", "encrypted", "level")
+    records = np.zeros(len(machine.records), [(n, "<u4") for n in names] + [("cycle", "<u8")])
+    for n, record in enumerate(machine.records):
+        for name in (*names, "cycle"):
+            records[name][n] = record[name]
+    records["value"] = np.where(records["trap"] == 1, records["tval"], records["value"])
+    regions = [
+        CodeRegion(r.start, r.end, r.key_slot, r.owner, r.automatic, contexts) for r in machine.regions if contexts
+    ]
+    reference = Reference(segments, ram_bytes=1 << 20, regions=regions)
+    reference.feed(records)
+    return reference.instructions

@@ -1,28 +1,13 @@
 """The pipeline: random programs against the instruction reference under random stalls, and prices in cycles."""
 
-import numpy as np
 import pytest
 from amaranth_bench import seeded
-from core_bench import Machine, Program, run_program
+from core_bench import Program, compare, run_program
 
 from hakone.isa.csr import Csr
 from hakone.isa.platform import RAM_BASE
-from hakone_sim.models.reference import Reference
 
 DATA = RAM_BASE + 0x1000
-
-
-def compare(machine: Machine, segments: list[tuple[int, bytes]]) -> int:
-    """Replay the records on the reference; returns the number of instructions compared."""
-    names = ("retire", "trap", "pc", "raw", "rd", "rd_write", "value", "cause", "tval", "context", "encrypted", "level")
-    records = np.zeros(len(machine.records), [(n, "<u4") for n in names] + [("cycle", "<u8")])
-    for n, record in enumerate(machine.records):
-        for name in (*names, "cycle"):
-            records[name][n] = record[name]
-    records["value"] = np.where(records["trap"] == 1, records["tval"], records["value"])
-    reference = Reference(segments, ram_bytes=1 << 20)
-    reference.feed(records)
-    return reference.instructions
 
 
 def random_body(rng, program: Program, count: int):

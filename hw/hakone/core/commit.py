@@ -4,7 +4,7 @@ Clock domain ``sync``. Joins the CSR file, the trap unit, contexts and modes; so
 unit and the pipeline registers are ``pipeline``'s.
 """
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -16,8 +16,7 @@ from ..lib.fields import Fields
 from .context import ContextUnit
 from .control import LEVEL_M, System, Transfer
 from .csr import CsrFile, TrapRecord
-from .key_slot_marks import LINKS
-from .mode import DEFAULT_CALL_MASK, ModeState, ModeUnit
+from .mode import DEFAULT_CALL_MASK, LINKS, ModeState, ModeUnit
 from .slots import MemorySlot
 from .trap import TrapRequest, TrapUnit
 
@@ -119,7 +118,7 @@ class Commit(wiring.Component):
       when it returns.
 
     ``minstret`` counts in plain mode only. Parameters ``config_word``: what ``hxconfig`` reads; ``boot_quota``: see
-    ``ContextUnit``.
+    ``ContextUnit``; ``switches``: see ``bus.open_checks``.
     """
 
     stage: Out(CommitPort())
@@ -141,8 +140,9 @@ class Commit(wiring.Component):
     region: Out(RegionPort())
     segments: Out(SegmentPort())
 
-    def __init__(self, config_word: int = 0, boot_quota: int = 4):
+    def __init__(self, config_word: int = 0, boot_quota: int = 4, switches: Value | None = None):
         self._config_word = config_word
+        self._switches = switches
         self._boot_quota = boot_quota
         super().__init__()
 
@@ -151,7 +151,7 @@ class Commit(wiring.Component):
         m.submodules.csr = self._csr = CsrFile(self._config_word)
         m.submodules.trap = self._trap = TrapUnit()
         m.submodules.context = self._context = ContextUnit(self._boot_quota)
-        m.submodules.mode = self._mode = ModeUnit()
+        m.submodules.mode = self._mode = ModeUnit(self._switches)
         slot = self.stage.slot
         self._converted = Fields(TrapRequest, "converted")
         self._done = Signal()  # completes as an instruction, not as a trap

@@ -4,10 +4,11 @@ Clock domain ``sync``. Source: the project's context model (``docs/reference``).
 the banks of ``register_file``; execution modes are ``mode``'s business and only stored here.
 """
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
+from ..bus.open_checks import OpenCheck, is_open
 from ..isa.cause import Cause, Sub
 from ..isa.encoding import CLRK_CONTEXT, CTXGET_GENERATION
 from ..isa.formats import SEGMENT_WORD_LIMIT
@@ -192,6 +193,7 @@ class ContextCheck(wiring.Component):
 
     Members: ``context`` and ``level`` of the running code, ``trap_context``; ``exists``, ``managed``, ``sealed``,
     ``entries`` (attribute entries are left) with a bit for each context; ``exhausted``: no generation is left.
+    Parameter ``switches``: see ``bus.open_checks``.
     """
 
     system: In(System)
@@ -209,6 +211,10 @@ class ContextCheck(wiring.Component):
     cause: Out(Cause)
     sub: Out(Sub)
 
+    def __init__(self, switches: Value | None = None):
+        self._switches = switches
+        super().__init__()
+
     def elaborate(self, platform):
         m = Module()
         number = self.operand[:CONTEXT_BITS]
@@ -219,7 +225,8 @@ class ContextCheck(wiring.Component):
             self._nameable.eq((number != 0) & ~number.all()),
         ]
         mine = self._exists & self.managed.bit_select(number, 1) & (number != self.context)
-        sealed = self.sealed.bit_select(number, 1)
+        sealed = self.sealed.bit_select(number, 1) & ~is_open(self._switches, OpenCheck.SEALED)
+        left_entries = self.entries.bit_select(number, 1) & ~is_open(self._switches, OpenCheck.ENTRIES)
         place = 0x0000_000F | 0x1F00  # context and register
         with m.Switch(self.system):
             with m.Case(System.CTXRUN):
@@ -254,7 +261,7 @@ class ContextCheck(wiring.Component):
                     (self._exists, Sub.CONTEXT_EXISTS),
                     # No other level outside the manager's exists.
                     (self.operand[8:10] != LEVEL_U, Sub.CONTEXT_LEVEL),
-                    (self.entries.bit_select(number, 1), Sub.CONTEXT_ENTRIES),
+                    (left_entries, Sub.CONTEXT_ENTRIES),
                     (self.exhausted, Sub.CONTEXT_GENERATION),
                 )
             with m.Case(System.SETIK):

@@ -4,7 +4,7 @@ Clock domain ``sync``. RV32IMAC with Zicsr, Zifencei and Zicntr, levels M and U,
 sources are named in the units. Caches, the fetch unit and the expansion of compressed instructions lie outside.
 """
 
-from amaranth.hdl import Cat, Module, Signal
+from amaranth.hdl import Cat, Module, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
@@ -38,7 +38,7 @@ class Core(wiring.Component):
     """The core.
 
     Parameters: ``config_word`` (32 bits) is what ``hxconfig`` reads; ``boot_quota`` (0 to 16) how many attribute
-    entries a context named by boot records may install.
+    entries a context named by boot records may install; ``switches``: see ``bus.open_checks``.
 
     Members: ``fetch``, ``memory``, ``region`` (``setik``, ``clrk``) and ``segments`` are the doors. ``software``,
     ``timer``, ``external``: interrupt lines, level-sensitive, synchronous; ``time``: ``mtime``. ``boot_contexts`` has a
@@ -57,8 +57,9 @@ class Core(wiring.Component):
     operation or a division, never cancel one. Reservations end at every trap, return and switch.
     """
 
-    def __init__(self, config_word: int = 0, boot_quota: int = 4):
+    def __init__(self, config_word: int = 0, boot_quota: int = 4, switches: Value | None = None):
         self._config_word = config_word
+        self._switches = switches
         self._boot_quota = boot_quota
         super().__init__(
             {
@@ -83,8 +84,8 @@ class Core(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.commit = commit = Commit(self._config_word, self._boot_quota)
-        m.submodules.pipeline = pipeline = Pipeline()
+        m.submodules.commit = commit = Commit(self._config_word, self._boot_quota, self._switches)
+        m.submodules.pipeline = pipeline = Pipeline(self._switches)
         connect(m, commit.stage, pipeline.commit)
         connect(m, pipeline.memory, flipped(self.memory))
         connect(m, commit.region, flipped(self.region))

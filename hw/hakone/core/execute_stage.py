@@ -3,7 +3,7 @@
 Clock domain ``sync`` (multiplier and divider only; the rest is combinational). Sources: see the units.
 """
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -31,7 +31,7 @@ class ExecuteStage(wiring.Component):
       is not ready.
     - ``operand``: rs1 (for the early read of another context's bank).
     - ``context``, ``level``, ``trap_context``, ``exists``, ``managed``, ``sealed``, ``entries``, ``exhausted``: see
-      ``ContextCheck``.
+      ``ContextCheck``, as for the parameter ``switches``.
     - ``link_overflow``: a crossing now would need a ninth back link.
     """
 
@@ -57,6 +57,10 @@ class ExecuteStage(wiring.Component):
     product: Out(32)
     quotient: Out(32)
     dividing: Out(1)
+
+    def __init__(self, switches: Value | None = None):
+        self._switches = switches
+        super().__init__()
 
     def elaborate(self, platform):
         m = Module()
@@ -120,7 +124,7 @@ class ExecuteStage(wiring.Component):
 
     def _traps(self, m):
         slot, system, trap = self.slot, self.slot.control.system, self.following.trap
-        m.submodules.check = check = ContextCheck()
+        m.submodules.check = check = ContextCheck(self._switches)
         m.d.comb += [
             check.system.eq(system),
             check.operand.eq(self.operand),

@@ -5,12 +5,14 @@ when, and which fetch crosses, is decided at decode (``read_stage``); registers 
 ``register_file.WrittenMask``.
 """
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
-from .key_slot_marks import LINKS, NUMBER_BITS, KeySlotMarks
+from ..bus.open_checks import OpenCheck, is_open
+from .stack_marks import StackMarks
 
+LINKS = 8  #: back links of one context
 DEFAULT_CALL_MASK = 1 << 1 | 0xFF << 10  #: ra and a0 to a7
 
 
@@ -62,8 +64,8 @@ class ModeUnit(wiring.Component):
     ``kept`` is what must be stored of the state in a cycle with ``load``; ``past``: execution will go on behind the
     instruction in the memory stage. ``end_links``: every back link of the running context is dropped, because the code
     that it leads into may come back at another address (never with another command but ``completes``). ``erased``, in
-    any cycle without a command: the key in ``erased_slot`` is wiped. Links and stack words under it are dead from then
-    on.
+    any cycle without a command: the key in ``erased_slot`` is wiped, and no stack word under it counts any more. (A key
+    is wiped when the last region under it is released, so no link leads into one either.)
 
     In the cycle after a command with a change of sides ``read_stack`` asks for x2 of the running context; one
     cycle later its value comes back in ``stack_in``, and ``write_stack`` with ``stack_out`` gives the side entered
@@ -73,6 +75,7 @@ class ModeUnit(wiring.Component):
 
     What it protects: neither side sees the other's stack pointer; links never leave the chip, and a link restores no
     other key than the one it was made under. It does not check addresses: the fetch rules do.
+    Parameter ``switches``: see ``bus.open_checks``.
     """
 
     context: In(4)
@@ -104,10 +107,14 @@ class ModeUnit(wiring.Component):
     stack_out: Out(32)
     stack_written: Out(1)
 
+    def __init__(self, switches: Value | None = None):
+        self._switches = switches
+        super().__init__()
+
     def elaborate(self, platform):
         m = Module()
         state = self.state
-        m.submodules.marks = self._marks = KeySlotMarks()
+        m.submodules.marks = self._marks = StackMarks()
         link = self._links(m)
         enters, leaves, pushes, returns = Signal(), Signal(), Signal(), Signal()
         same_code = link.automatic & (link.key_slot == self.key_slot) & (link.owner == self.owner)
@@ -117,8 +124,7 @@ class ModeUnit(wiring.Component):
             pushes.eq((self.exit & self.push) | (self.cross & state.called)),
             returns.eq(
                 (state.links != 0)
-                & self._alive
-                & (link.pc == self.target)
+                & ((link.pc == self.target) | is_open(self._switches, OpenCheck.BACK_LINK))
                 & (~self.cross | (same_code & ~state.called))
             ),
             self.kept.eq(state.as_value() & ~Mux(self.past, ModeState.const({"called": 1}).as_value(), 0)),
@@ -161,13 +167,12 @@ class ModeUnit(wiring.Component):
         return m
 
     def _links(self, m):
-        """The newest link. It is read anew every cycle: after a change it and ``_alive`` are right three cycles later,
-        before anyone can ask.
+        """The newest link. It is read anew every cycle: after a change it is right two cycles later, before anyone
+        can ask.
         """
         m.submodules.links = links = memory.Memory(shape=BackLink, depth=16 * LINKS, init=[])
         read, write = links.read_port(), links.write_port()
-        self._newest = newest = Signal(range(LINKS))
-        self._alive = Signal()
+        newest = Signal(range(LINKS))
         m.d.comb += [
             newest.eq(self.state.links - 1),
             read.addr.eq(Cat(newest, self.context)),
@@ -178,8 +183,6 @@ class ModeUnit(wiring.Component):
             write.data.key_slot.eq(self.state.key_slot),
             write.data.owner.eq(self.state.owner),
         ]
-        m.d.sync += self._alive.eq(self._marks.alive)
-        self._link_slot = read.data.key_slot
         return read.data
 
     def _stacks(self, m, enters, leaves, returns):
@@ -193,7 +196,7 @@ class ModeUnit(wiring.Component):
         read, write = stacks.read_port(), stacks.write_port()
         saves, loads = Signal(2), Signal(2)  # bit 0: one cycle after the command, bit 1: two
         left_plain, left_orphan, fresh = Signal(), Signal(), Signal()
-        left_slot, left_links = Signal(4), Signal(NUMBER_BITS)
+        left_slot = Signal(4)
         # From code to code under the same key x2 simply stays.
         stays = leaves & (state.key_slot == self.key_slot)
         m.d.sync += [
@@ -206,7 +209,6 @@ class ModeUnit(wiring.Component):
                 left_plain.eq(~state.encrypted),
                 left_orphan.eq(state.orphan),
                 left_slot.eq(state.key_slot),
-                left_links.eq(state.links),
             ]
         m.d.comb += [
             self.read_stack.eq(saves[0] | loads[0]),
@@ -218,9 +220,8 @@ class ModeUnit(wiring.Component):
             self.stack_out.eq(Mux(self.stack_written, read.data, 0)),
             self.stack_written.eq(~state.encrypted | marks.stored),
             marks.context.eq(self.context),
-            marks.slot.eq(Mux(saves[0], left_slot, Mux(loads[1], state.key_slot, self._link_slot))),
-            marks.link.eq(Mux(saves[0], left_links, self._newest)),
-            marks.leaves.eq(saves[0] & ~left_plain & ~left_orphan),
+            marks.slot.eq(Mux(saves[0], left_slot, state.key_slot)),
+            marks.stores.eq(saves[0] & ~left_plain & ~left_orphan),
             marks.fresh.eq(fresh),
             marks.erased.eq(self.erased),
             marks.erased_slot.eq(self.erased_slot),

@@ -8,7 +8,7 @@ that every bypass found in one cycle still holds in the next; when an operand is
 read waits (``read.wait``). The file is read at the end of the align stage, or again for the instruction that waits.
 """
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -32,6 +32,8 @@ class Pipeline(wiring.Component):
     A load's result can be used two cycles after the load, a product and a CSR's value likewise; a quotient takes 17
     cycles more, whatever the operands are. Memory operations are issued as they leave execute and are never dropped
     afterwards.
+
+    Parameter ``switches``: see ``bus.open_checks``.
     """
 
     instruction: In(stream.Signature(FetchedInstruction))
@@ -46,12 +48,16 @@ class Pipeline(wiring.Component):
     memory_waits: Out(1)
     divide_waits: Out(1)
 
+    def __init__(self, switches: Value | None = None):
+        self._switches = switches
+        super().__init__()
+
     def elaborate(self, platform):
         m = Module()
         m.submodules.file = self._file = RegisterFile()
         m.submodules.mask = self._mask = WrittenMask()
-        m.submodules.read = self._read = ReadStage()
-        m.submodules.execute = self._execute = ExecuteStage()
+        m.submodules.read = self._read = ReadStage(self._switches)
+        m.submodules.execute = self._execute = ExecuteStage(self._switches)
         self._read_valid = Signal()
         self._fetched = Signal(FetchedInstruction)
         self._written = Signal(Bypass)  # what was in write-back one step earlier: not yet in the data read

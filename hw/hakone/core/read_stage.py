@@ -4,18 +4,18 @@ Combinational between the fetched instruction's register and the execute stage's
 reference of custom-0 for the mode rules.
 """
 
-from amaranth.hdl import Const, Module, Mux, Signal
+from amaranth.hdl import Const, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from ..bus.core_ports import FetchedInstruction
+from ..bus.open_checks import OpenCheck, is_open
 from ..isa.cause import Cause, Sub
 from ..lib.fields import Fields
 from .control import LEVEL_M, Control, LateSource, System, Transfer
 from .csr_rights import CsrRights
 from .decode import Decoder
-from .key_slot_marks import LINKS
-from .mode import ModeState
+from .mode import LINKS, ModeState
 from .slots import Bypass, ExecuteSlot
 from .trap import TrapRequest
 
@@ -72,6 +72,8 @@ class ReadStage(wiring.Component):
       instruction completes.
     - ``wait``: the instruction must stay in this stage; the execute stage gets a bubble.
 
+    Parameter ``switches``: see ``bus.open_checks``.
+
     Rules of encrypted mode kept here: the first instruction is a landing; every later one comes from the same key and
     owner id. An instruction of an automatic region met by other code, or one from elsewhere met by automatic code,
     becomes ``System.CROSS``, whatever it is: nothing of it is executed before the mode has changed.
@@ -96,6 +98,10 @@ class ReadStage(wiring.Component):
     counter_enable: In(3)
     slot: Out(ExecuteSlot)
     wait: Out(1)
+
+    def __init__(self, switches: Value | None = None):
+        self._switches = switches
+        super().__init__()
 
     def elaborate(self, platform):
         m = Module()
@@ -164,13 +170,24 @@ class ReadStage(wiring.Component):
                 slot.indirect.eq(0),
             ]
         self._traps(m, legal, control)
+        with m.If(self._lands_anywhere):
+            m.d.comb += [getattr(self._control, name).eq(0) for name in ("rd_write", "memory", "csr_write")]
+            m.d.comb += [
+                self._control.late.eq(LateSource.NONE),
+                self._control.transfer.eq(Transfer.NONE),
+                self._control.system.eq(System.CRYPTOLAND),
+                self._control.flush.eq(1),
+            ]
         m.d.comb += self.slot.eq(slot.packed())
         return m
 
     def _identify(self, m):
         """Does the instruction belong to the code that runs, and if not, may it be crossed to?"""
         fetched, mode = self.fetched, self.mode
-        self._own, self._crosses = Signal(), Signal()
+        self._own, self._crosses, self._lands_anywhere = Signal(), Signal(), Signal()
+        # A control run: whatever stands at an entry is taken for a landing instruction.
+        anywhere = is_open(self._switches, OpenCheck.LANDING)
+        m.d.comb += self._lands_anywhere.eq(mode.encrypted & mode.landing & ~fetched.fault.valid & anywhere)
         m.d.comb += self._own.eq(
             fetched.region
             & (fetched.automatic == mode.automatic)
@@ -214,6 +231,8 @@ class ReadStage(wiring.Component):
                 trap.sub.eq(fetched.fault.sub),
                 trap.value_valid.eq(1),
             ]
+        with m.Elif(self._lands_anywhere):
+            pass
         with m.Elif(mode.encrypted & mode.landing & (control.system != System.CRYPTOLAND)):
             self._raise(m, Cause.MODE, Sub.MODE_NO_LANDING)
         with m.Elif(self._crosses):
@@ -237,7 +256,7 @@ class ReadStage(wiring.Component):
                     with m.Elif(mode.encrypted):
                         self._raise(m, Cause.MODE, Sub.MODE_NOT_PLAIN)
                 with m.Case(System.SETIK):
-                    with m.If(~mode.encrypted):
+                    with m.If(~mode.encrypted & ~is_open(self._switches, OpenCheck.SETIK_MODE)):
                         self._raise(m, Cause.MODE, Sub.MODE_NOT_ENCRYPTED)
                 with m.Case(System.RETMODE):
                     with m.If(~mode.encrypted):

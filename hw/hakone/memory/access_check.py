@@ -3,11 +3,12 @@
 Purely combinational; it runs beside the cache look-up, and its answer gates everything that follows.
 """
 
-from amaranth import Module, Signal
+from amaranth import Module, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from ..bus.core_ports import ExecState, RegionMatch
+from ..bus.open_checks import OpenCheck, is_open
 from ..isa.cause import Sub
 from ..isa.formats import Algorithm, RegionFlag
 
@@ -36,6 +37,10 @@ class AccessCheck(wiring.Component):
     allowed: Out(1)
     rule: Out(Sub)
 
+    def __init__(self, switches: Value | None = None):
+        self._switches = switches
+        super().__init__()
+
     def elaborate(self, platform):
         m = Module()
         match, state = self.match, self.state
@@ -44,14 +49,23 @@ class AccessCheck(wiring.Component):
         foreign_owner = Signal()
         foreign_code = Signal()
         moved = Signal()
+        closed = Signal()
         m.d.comb += [
             region.eq(match.hit & (match.algorithm != Algorithm.NONE)),
             right_missing.eq(
                 (self.reads & ~self._flag(RegionFlag.READ)) | (self.writes & ~self._flag(RegionFlag.WRITE))
             ),
-            foreign_owner.eq((match.owner != state.owner) & ~self._flag(RegionFlag.ANY_OWNER)),
+            foreign_owner.eq(
+                (match.owner != state.owner)
+                & ~self._flag(RegionFlag.ANY_OWNER)
+                & ~is_open(self._switches, OpenCheck.REGION_OWNER)
+            ),
             foreign_code.eq(self._flag(RegionFlag.EXECUTE) & ((match.key_slot != state.key_slot) | ~state.encrypted)),
-            moved.eq(match.segment_base != self.segment_base),
+            moved.eq((match.segment_base != self.segment_base) & ~is_open(self._switches, OpenCheck.MOVED)),
+            closed.eq(
+                (state.handler & ~is_open(self._switches, OpenCheck.HANDLER))
+                | (~self._flag(RegionFlag.PLAIN_ACCESS) & ~is_open(self._switches, OpenCheck.PLAIN_ACCESS))
+            ),
         ]
         with m.If(state.encrypted):
             with m.If(~match.hit):
@@ -67,7 +81,7 @@ class AccessCheck(wiring.Component):
             with m.Else():
                 m.d.comb += self.allowed.eq(1)
         with m.Elif(region):
-            with m.If(state.handler | ~self._flag(RegionFlag.PLAIN_ACCESS)):
+            with m.If(closed):
                 m.d.comb += self.rule.eq(Sub.REGION_PLAIN_ACCESS)
             with m.Elif(right_missing):
                 m.d.comb += self.rule.eq(Sub.REGION_RIGHT)

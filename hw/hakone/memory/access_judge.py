@@ -4,11 +4,12 @@ Combinational; it is the critical path of the memory stage. Tags and address com
 answer is late, so that everything else is ready when it arrives.
 """
 
-from amaranth import Module, Mux, Signal
+from amaranth import Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..bus.core_ports import ExecState, Fault, RegionMatch
+from ..bus.open_checks import OpenCheck, is_open
 from ..isa.cause import Cause, Sub
 from .access_check import AccessCheck
 from .doors import LINE_LOG2, CacheGeometry
@@ -22,7 +23,7 @@ class AccessJudge(wiring.Component):
     map. RAM takes everything, the mask ROM plain loads, devices aligned loads and stores; nothing else exists. A probe
     is no access: only its segment counts, it is never ``allowed``, and ``refused`` is the answer.
 
-    Parameters: ``geometry`` of the cache.
+    Parameters: ``geometry`` of the cache; ``switches``: see ``bus.open_checks``.
     Members: ``physical``, ``reads``, ``writes``, ``atomic``, ``probe``, ``misaligned`` (of the whole access),
     ``segment_refused`` with ``segment_rule``, ``segment_base`` (bits 31..12), ``state``, ``match`` and the ``tags`` of
     the set in; ``ways`` that hold the physical line, whatever its domain (one at most); ``present``: it
@@ -31,8 +32,9 @@ class AccessJudge(wiring.Component):
     Protects: ``present`` is never high for a line that came in under another domain, nor outside RAM.
     """
 
-    def __init__(self, geometry: CacheGeometry):
+    def __init__(self, geometry: CacheGeometry, switches: Value | None = None):
         self._geometry = geometry
+        self._switches = switches
         super().__init__(
             {
                 "physical": In(32),
@@ -60,14 +62,16 @@ class AccessJudge(wiring.Component):
     def elaborate(self, platform):
         """Compare, then combine."""
         m = Module()
-        m.submodules.check = check = AccessCheck()
+        m.submodules.check = check = AccessCheck(self._switches)
         geometry = self._geometry
         tag = geometry.tag_of(self.physical[LINE_LOG2:])
         domain_fits = Signal(geometry.ways)
         for way, entry in enumerate(self.tags):
             m.d.comb += [
                 self.ways[way].eq(entry.valid & (entry.tag == tag)),
-                domain_fits[way].eq(entry.domain == self.match.domain),
+                domain_fits[way].eq(
+                    (entry.domain == self.match.domain) | is_open(self._switches, OpenCheck.DOMAIN_TAG)
+                ),
             ]
         unaligned_atomic, device, reachable = Signal(), Signal(), Signal()
         m.d.comb += [

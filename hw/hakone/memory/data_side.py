@@ -1,6 +1,6 @@
 """The data side: load/store unit, data cache and miss unit, put together. Clock domain ``sync``. It only connects."""
 
-from amaranth import Module
+from amaranth import Module, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -18,11 +18,12 @@ class DataSide(wiring.Component):
     """Everything between the memory stage of the core and the line cipher.
 
     Parameters: ``cache_bytes`` (1024 to 16384), ``ways`` (1, 2, 4), ``ram_bytes``: see ``CacheGeometry``, which
-    raises ``ValueError`` for an impossible choice. Members, cycles and errors: those of ``LoadStoreUnit`` and
-    ``MissUnit`` with the same names.
+    raises ``ValueError`` for an impossible choice; ``switches``: see ``bus.open_checks``. Members, cycles and errors:
+    those of ``LoadStoreUnit`` and ``MissUnit`` with the same names.
     """
 
-    def __init__(self, cache_bytes: int, ways: int, ram_bytes: int):
+    def __init__(self, cache_bytes: int, ways: int, ram_bytes: int, switches: Value | None = None):
+        self._switches = switches
         self._geometry = CacheGeometry(cache_bytes, ways, ram_bytes)
         super().__init__(
             {
@@ -47,7 +48,7 @@ class DataSide(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.load_store = load_store = LoadStoreUnit(self._geometry)
+        m.submodules.load_store = load_store = LoadStoreUnit(self._geometry, self._switches)
         m.submodules.cache = cache = DataCache(self._geometry)
         m.submodules.miss = miss = MissUnit(self._geometry)
         wiring.connect(m, load_store.cache, cache.lookup)

@@ -7,7 +7,7 @@ Sources: RISC-V Unprivileged Architecture (20240411), chapters 2.6 and 13 (loads
 Architecture, 3.6.
 """
 
-from amaranth import Cat, Const, Module, Mux, Signal
+from amaranth import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -40,7 +40,7 @@ class LoadStoreUnit(wiring.Component):
     store to that word or a store in two parts, and with ``port.end_reservation``. A probe checks and translates one
     byte's address in one cycle, and does nothing else.
 
-    Parameters: ``geometry`` of the cache.
+    Parameters: ``geometry`` of the cache; ``switches``: see ``bus.open_checks``.
     Members: ``port`` (core), ``lookup`` (attribute look-up of the part at work), ``segments`` (segment registers),
     ``devices`` (devices and mask-ROM
     loads; an access is issued once and only for an instruction that completes), ``cache``, ``miss``, ``store`` (the
@@ -53,8 +53,9 @@ class LoadStoreUnit(wiring.Component):
     hit. Timing depends on addresses, not on data.
     """
 
-    def __init__(self, geometry: CacheGeometry):
+    def __init__(self, geometry: CacheGeometry, switches: Value | None = None):
         self._geometry = geometry
+        self._switches = switches
         super().__init__(
             {
                 "port": In(LoadStorePort()),
@@ -75,7 +76,7 @@ class LoadStoreUnit(wiring.Component):
         m = Module()
         self._stage = MemoryStage(self._geometry)
         m.submodules.checks = self._checks = DataSegments()
-        m.submodules.judge = self._judge = AccessJudge(self._geometry)
+        m.submodules.judge = self._judge = AccessJudge(self._geometry, self._switches)
         m.submodules.shape = self._shape = AccessShape()
         m.submodules.aligner = self._aligner = LoadAligner(self._geometry)
         m.submodules.atomic = self._atomic = AtomicUnit()

@@ -67,14 +67,16 @@ class Inside(wiring.Component):
             self._switches = self.open_checks
         else:
             self._switches = Const(config.open_bits(), OPEN_BITS) if config.open_checks else None
-        m.submodules.core = core = Core(config.word, config.boot_quota)
+        m.submodules.core = core = Core(config.word, config.boot_quota, self._switches)
         m.submodules.fetch = fetch = FetchUnit(
             icache_bytes=config.icache_bytes,
             cache_ways=config.cache_ways,
             predictor_entries=config.predictor_entries,
             ram_bytes=config.ram_bytes,
         )
-        m.submodules.data_side = data_side = DataSide(config.dcache_bytes, config.cache_ways, config.ram_bytes)
+        m.submodules.data_side = data_side = DataSide(
+            config.dcache_bytes, config.cache_ways, config.ram_bytes, self._switches
+        )
         m.submodules.line_cipher = line_cipher = LineCipher(config.cipher)
         wiring.connect(m, core.memory, data_side.port)
         wiring.connect(m, fetch.miss, data_side.instruction)

@@ -2,13 +2,16 @@
 
 Each context has its registers, program counter, level, mode, back links and a stack pointer for either side. Encryption
 is invisible here, which is the point: the reference's memory holds plaintext, and an encrypted program must compute on
-the system what it computes here. Faults of the region, mode and context rules are not modelled; a program that meets
-one is not for lockstep.
+the system what it computes here. Of the faults of the region, mode and context rules only a missing landing behind an
+automatic crossing is modelled; a program that meets another one is not for lockstep.
+
+Who is told of the regions (``CodeRegion``) follows automatic ones: ``arrive`` at every instruction that may lie
+elsewhere than the one before it.
 
 Source: the project's reference of custom-0 and of contexts (``docs/reference``).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -33,26 +36,60 @@ def decode_all(raw: int) -> Decoded | None:
     return decode(raw)
 
 
+@dataclass(frozen=True)
+class CodeRegion:
+    """Bytes ``start`` to ``end`` (exclusive) of encrypted code in a set of contexts. ``key`` and ``owner`` are anything
+    that can be compared."""
+
+    start: int
+    end: int
+    key: object
+    owner: object
+    automatic: bool
+    contexts: frozenset[int]
+
+    @property
+    def code(self) -> tuple:
+        """What code of one key and one owner has in common."""
+        return self.key, self.owner, self.automatic
+
+
+#: Encrypted code of which no region is known.
+_UNKNOWN = (None, None, False)
+
+
 @dataclass
 class Context:
-    """What belongs to a context. ``registers[0]`` is its program counter; stack pointers are those of the side that
-    rests."""
+    """What belongs to a context. ``registers[0]`` is its program counter; ``stacks`` are the stack pointers of
+    encrypted code by key, ``plain_sp`` is that of plain code; that of the side that runs is out of date. ``code`` is
+    that of the running encrypted code. ``links`` are pairs of address and code; ``called`` is the return address when
+    the last instruction was a call."""
 
     registers: list[int] = field(default_factory=lambda: [0] * 32)
     level: int = USER
     encrypted: bool = False
     sealed: bool = False
-    links: list[int] = field(default_factory=list)
+    links: list[tuple[int, tuple]] = field(default_factory=list)
     plain_sp: int = 0
-    encrypted_sp: int = 0
+    stacks: dict[object, int] = field(default_factory=dict)
+    code: tuple = _UNKNOWN
+    landing: bool = False
+    called: int | None = None
     generation: int = 0
 
 
 class ContextModel:
     """All contexts. ``read`` and ``write`` reach the registers of the one that runs; its number is ``number``."""
 
-    def __init__(self, csr: CsrModel, read: Callable[[int], int], write: Callable[[int, int], None]) -> None:
+    def __init__(
+        self,
+        csr: CsrModel,
+        read: Callable[[int], int],
+        write: Callable[[int, int], None],
+        regions: Sequence[CodeRegion] = (),
+    ) -> None:
         self._csr = csr
+        self._regions = regions
         self._read = read
         self._write = write
         self._contexts = {n: Context() for n in range(15)}
@@ -93,6 +130,46 @@ class ContextModel:
                 return self._leave_mode(d, after)
         return after
 
+    def arrive(self, pc: int, called: int | None) -> None:
+        """The next instruction stands at ``pc``: change mode if it is automatic code of another key, or none any more.
+
+        ``called`` is the return address when the instruction before it was a call.
+        """
+        context = self.running
+        region = self._region(pc)
+        code = region.code if region and region.automatic else None
+        if context.landing or code == (context.code if context.encrypted else None):
+            return
+        if context.encrypted and not context.code[2]:
+            return
+        linked = context.encrypted and called is not None
+        if context.encrypted:
+            context.stacks[context.code[0]] = self._read(_SP)
+            if linked:
+                context.links.append((called, context.code))
+            self._clear(_DEFAULT_CALL_MASK | 1 << _SP)
+        else:
+            context.plain_sp = self._read(_SP)
+        context.encrypted = code is not None
+        if code is None:
+            self._write(_SP, context.plain_sp)
+            return
+        context.sealed, context.code = True, code
+        context.landing = linked or context.links[-1:] != [(pc, code)]
+        if not context.landing:
+            context.links.pop()
+        self._write(_SP, context.stacks.get(code[0], 0))
+
+    def _region(self, pc: int) -> CodeRegion | None:
+        inside = (r for r in self._regions if r.start <= pc < r.end and self.number in r.contexts)
+        return next(inside, None)
+
+    def _clear(self, mask: int) -> None:
+        """Registers outside of ``mask`` are zero from now on."""
+        for n in range(1, 32):
+            if not mask >> n & 1:
+                self._write(n, 0)
+
     def trap(self, cause: int, interrupt: bool, pc: int, tval: int) -> int | None:
         """A trap out of a context that is not the trap context 0: the handler's address; None for an ordinary trap."""
         if self.number == 0:
@@ -124,10 +201,12 @@ class ContextModel:
     def _enter(self, target: int) -> int:
         context = self.running
         context.encrypted = context.sealed = True
-        if context.links and context.links[-1] == target:
-            context.links.pop()
+        region = self._region(target)
+        context.code = region.code if region else _UNKNOWN
+        if context.links and context.links[-1][0] == target:
+            context.code = context.links.pop()[1]
         context.plain_sp = self._read(_SP)
-        self._write(_SP, context.encrypted_sp)
+        self._write(_SP, context.stacks.get(context.code[0], 0))
         return target
 
     def _leave_mode(self, d: Decoded, after: int) -> int:
@@ -135,12 +214,10 @@ class ContextModel:
         target = self._read(d.rs1) if d.rs1 else after
         mask = self._read(d.rs2) if d.rs2 else _DEFAULT_CALL_MASK
         context.encrypted = False
-        context.encrypted_sp = self._read(_SP)
-        for n in range(1, 32):
-            if not mask >> n & 1:
-                self._write(n, 0)
+        context.stacks[context.code[0]] = self._read(_SP)
+        self._clear(mask | 1 << _SP)
         self._write(_SP, context.plain_sp)
         if d.rd:
-            context.links.append(after)
+            context.links.append((after, context.code))
             self._write(d.rd, after)
         return target

@@ -14,6 +14,7 @@ are taken over.
 Sources: RISC-V Unprivileged (20240411), chapters 2, 12, 13, 26; Privileged (20240411), chapter 3.
 """
 
+from collections.abc import Sequence
 from typing import NoReturn
 
 import numpy as np
@@ -23,7 +24,7 @@ from unicorn import riscv_const
 from hakone.isa.cause import Cause, Interrupt
 from hakone.isa.platform import CLINT, DEVICES, LINE_LOG2, MASK_ROM, RAM_BASE, RAM_BYTES, Window
 
-from .context_model import ContextModel, decode_all
+from .context_model import CodeRegion, ContextModel, decode_all
 from .csr_model import CsrModel
 from .decode import Decoded
 from .exceptions import LOAD_SIZES, STORE_SIZES, ExceptionModel, Expected
@@ -54,7 +55,8 @@ class Reference:
 
     Parameters: ``segments``, a list of (address, bytes) that are in memory at the start; ``ram_bytes``; ``clock_hz``,
     for the bound on time; ``repeat``, the command that repeats the run, printed in the report; ``timed``, false when
-    records have no cycle.
+    records have no cycle; ``regions``, encrypted code whose mode follows the fetch (a program with ``cryptomode`` and
+    ``retmode`` alone needs none).
 
     ``instructions`` counts what was compared so far. Raises ``MismatchError``.
     """
@@ -67,8 +69,11 @@ class Reference:
         clock_hz: int = 50_000_000,
         repeat: str = "",
         timed: bool = True,
+        regions: Sequence[CodeRegion] = (),
     ) -> None:
         self.instructions = 0
+        self._regions = tuple(regions)
+        self._last: tuple[int, int, bool, Decoded | None] | None = None  # the record before this piece
         self.csr = CsrModel()
         self._ram_end = RAM_BASE + ram_bytes
         self._repeat = repeat
@@ -84,7 +89,7 @@ class Reference:
         self._uc = uc = unicorn.Uc(unicorn.UC_ARCH_RISCV, unicorn.UC_MODE_RISCV32)
         self._interrupts = InterruptModel(self.csr, clock_hz)
         self._exceptions = ExceptionModel(self.csr, self._ram_end, self._register, uc.mem_read)
-        self._contexts = ContextModel(self.csr, self._register, self._write)
+        self._contexts = ContextModel(self.csr, self._register, self._write, self._regions)
         uc.mem_map(RAM_BASE, ram_bytes)
         for address, content in segments:
             uc.mem_write(address, bytes(content))
@@ -104,6 +109,7 @@ class Reference:
             while self._index < len(steps):
                 self._run()
             self._check_overdue(len(steps) - 1)
+            self._last = self._record(len(steps) - 1)
             self._base += len(steps)
             self.instructions += int(steps["retire"].sum())
             self._history = (self._history + list(zip(self._pc[-21:-1], self._raw[-20:], strict=True)))[-20:]
@@ -140,6 +146,9 @@ class Reference:
         self._rd, self._value = rd.tolist(), steps["value"].tolist()
         self._decoded = [words[n] for n in inverse]
         self._kind = kind.tolist()
+        if self._regions:
+            kind = np.where(self._arrives(steps), _SPECIAL, kind)
+            self._kind = kind.tolist()
         fresh = set()
         for n, key in enumerate(zip(self._pc, self._raw, strict=False)):
             if key not in self._seen and key not in fresh and not self._trap[n]:
@@ -150,6 +159,38 @@ class Reference:
         nowhere = trap & ((pc < RAM_BASE) | (pc > self._ram_end - 4))
         for n in [*np.nonzero(nowhere[1:])[0].tolist(), len(steps) - 1]:
             self._kind[n] = _STEP
+
+    def _arrives(self, steps: np.ndarray) -> np.ndarray:
+        """Which records do not lie in the same region as the one before them, or follow a trap or another context."""
+        place = np.zeros(len(steps), np.uint8)
+        for number, region in enumerate(self._regions, 1):
+            inside = (steps["pc"] >= region.start) & (steps["pc"] < region.end)
+            place[inside & np.isin(steps["context"], list(region.contexts))] = number
+        arrives = np.ones(len(steps), bool)
+        same = (place[1:] == place[:-1]) & (steps["context"][1:] == steps["context"][:-1]) & ~steps["trap"][:-1]
+        arrives[1:] = ~same
+        return arrives
+
+    def _record(self, n: int) -> tuple[int, int, bool, Decoded | None]:
+        """Context, address, whether it completed, and the instruction of record ``n``."""
+        return int(self._steps["context"][n]), self._pc[n], not self._trap[n], self._decoded[n]
+
+    def _arrive(self, n: int) -> None:
+        """Tell the context model where record ``n`` stands, and whether a call led there."""
+        context = self._contexts.running
+        before = self._record(n - 1) if n else self._last
+        called = context.called
+        if before and before[2] and before[0] == self._contexts.number:
+            d = before[3]
+            called = before[1] + d.bytes if d and d.base in ("jal", "jalr") and d.rd else None
+        context.called = None
+        step = self._steps[n]
+        interrupt = self._trap[n] and step["cause"] & 32
+        # An interrupt between two instructions comes before a crossing or after it; both are right.
+        if interrupt and step["encrypted"] == context.encrypted:
+            context.called = called
+        else:
+            self._contexts.arrive(self._pc[n], called)
 
     def _skip_rom(self) -> int:
         """Take the instructions of the mask ROM over from the trace; returns the first record in RAM."""
@@ -241,10 +282,16 @@ class Reference:
 
     def _special(self, n: int) -> int | None:
         """Check record ``n`` closely; do it here and return the next address, or None when Unicorn shall execute it."""
+        if self._regions:
+            self._arrive(n)
         self._check_record(n)
         if self._trap[n]:
             return self._take_trap(n)
         d = self._decoded[n]
+        if self._contexts.running.landing:
+            if d is None or d.name != "cryptoland":
+                self._fail(n, "trap", "MODE, no landing", "the instruction completed")
+            self._contexts.running.landing = False
         expected = self._exceptions.of(d, self._pc[n], self._raw[n])
         if expected is not None or d is None:
             self._fail(n, "trap", expected.cause.name if expected else "ILLEGAL", "the instruction completed")
@@ -350,6 +397,8 @@ class Reference:
         else:
             self._check_overdue(n)
             expected = self._exceptions.at(pc)
+            if self._contexts.running.landing and not self._lands(pc):
+                expected = Expected(Cause.MODE, (0,))
             hidden = self._contexts.running.sealed
             if expected is None or expected.cause.value != cause or tval not in ((0,) if hidden else expected.tval):
                 found = Cause(cause).name if cause in {c.value for c in Cause} else str(cause)
@@ -357,6 +406,11 @@ class Reference:
             target = self._enter_trap(cause, False, pc, tval)
         self._interrupts.note(self._base + n)
         return target
+
+    def _lands(self, pc: int) -> bool:
+        word = self._exceptions.word_at(pc)
+        d = None if word is None else decode_all(word)
+        return d is not None and d.name == "cryptoland"
 
     def _enter_trap(self, cause: int, interrupt: bool, pc: int, tval: int) -> int:
         target = self._contexts.trap(cause, interrupt, pc, tval)
