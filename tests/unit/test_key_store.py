@@ -59,8 +59,35 @@ async def _read(ctx, store, port, slot, index, inverse=0):
     return ctx.get(reader.key).to_bytes(16, "little")
 
 
+async def _search(ctx, store, key, algorithm):
+    """Slots that hold ``key``, and the cycles of each word."""
+    search, cycles = store.search, []
+    ctx.set(search.algorithm, algorithm)
+    ctx.set(search.begin, 1)
+    await ctx.tick()
+    ctx.set(search.begin, 0)
+    for n in range(0, len(key), 4):
+        ctx.set(search.index, n // 4)
+        ctx.set(search.word, int.from_bytes(key[n : n + 4], "little"))
+        ctx.set(search.compare, 1)
+        await ctx.tick()
+        ctx.set(search.compare, 0)
+        cycles.append(0)
+        while ctx.get(search.busy):
+            await ctx.tick()
+            cycles[-1] += 1
+    return ctx.get(search.equal), set(cycles)
+
+
+def _raw(ctx, store, slot):
+    """The raw key of a slot with whatever follows it."""
+    return b"".join(ctx.get(store._raw._rows.data[slot * 16 + n]).to_bytes(4, "little") for n in range(16))
+
+
 async def _all_zero(ctx, store, slot):
-    """Whether no row of the slot holds anything."""
+    """Whether no row of the slot holds anything, raw or expanded."""
+    if any(_raw(ctx, store, slot)):
+        return False
     rows = [await _read(ctx, store, DATA, slot, n % 16, n // 16) for n in range(32)]
     rows += [await _read(ctx, store, TWEAK, slot, n) for n in range(16)]
     return not any(map(any, rows))
@@ -269,3 +296,78 @@ def test_slot_is_invalid_and_cannot_be_read_while_it_is_installed():
         assert not ctx.get(store.valid) & 1 << 7
 
     run(store, drive)
+
+
+def test_search_finds_the_slots_with_an_equal_key_in_a_fixed_time():
+    store, source = KeyStore(), seeded()
+    short, long = source.randbytes(32), source.randbytes(64)
+
+    async def drive(ctx):
+        await install(ctx, store, 0, short)
+        await install(ctx, store, 7, long)
+        await install(ctx, store, 15, short)
+        await install(ctx, store, 9, short + bytes(32))  # the words of the short key, for the other algorithm
+        assert await _search(ctx, store, short, Algorithm.AES128_XTS) == (1 << 0 | 1 << 15, {17})
+        assert await _search(ctx, store, long, Algorithm.AES256_XTS) == (1 << 7, {17})
+        assert await _search(ctx, store, short + bytes(32), Algorithm.AES256_XTS) == (1 << 9, {17})
+        for bit in range(0, 256, 13):
+            other = bytearray(short)
+            other[bit // 8] ^= 1 << bit % 8
+            assert await _search(ctx, store, bytes(other), Algorithm.AES128_XTS) == (0, {17})
+        ctx.set(store.erase.payload, 15)
+        ctx.set(store.erase.valid, 1)
+        await until(ctx, store.erase.ready)
+        ctx.set(store.erase.valid, 0)
+        await _idle(ctx, store)
+        assert await _search(ctx, store, short, Algorithm.AES128_XTS) == (1 << 0, {17})
+        assert await _search(ctx, store, bytes(32), Algorithm.AES128_XTS) == (0, {17})  # empty slots hold no key
+
+    run(store, drive)
+
+
+@pytest.mark.parametrize("size", [32, 64])
+def test_cancelled_key_leaves_nothing_whenever_it_comes(size):
+    store, source = KeyStore(), seeded()
+    key, kept = source.randbytes(size), source.randbytes(32)
+    algorithm = Algorithm.AES128_XTS if size == 32 else Algorithm.AES256_XTS
+    words = [int.from_bytes(key[n : n + 4], "little") for n in range(0, size, 4)]
+    finished = 0
+
+    async def attempt(ctx, cycle):
+        """Offer the key, cancel in that cycle; whether the last word was taken before."""
+        index = 0
+        for now in range(cycle + 1):
+            word = {"slot": 4, "algorithm": algorithm, "index": index, "last": index + 1 == len(words)}
+            ctx.set(store.install.payload, word | {"word": words[index]})
+            ctx.set(store.install.valid, 1)
+            ctx.set(store.cancel, now == cycle)
+            taken = ctx.get(store.install.ready) and now != cycle
+            await ctx.tick()
+            if taken and index + 1 == len(words):
+                break
+            index += taken
+        ctx.set(store.install.valid, 0)
+        ctx.set(store.cancel, 0)
+        return taken and index + 1 == len(words)
+
+    async def drive(ctx):
+        nonlocal finished
+        await _idle(ctx, store)
+        await install(ctx, store, 3, kept)
+        for cycle in [*range(0, 250, 7), *range(183, 188), *range(247, 252)]:
+            if await attempt(ctx, cycle):
+                finished += 1
+                ctx.set(store.erase.payload, 4)
+                ctx.set(store.erase.valid, 1)
+                await until(ctx, store.erase.ready)
+                ctx.set(store.erase.valid, 0)
+            await _idle(ctx, store)
+            assert ctx.get(store.valid) == 1 << 3
+            assert not any(ctx.get(word) for word in store._expansion._words)
+            assert not any(_raw(ctx, store, 4))
+            assert not any(await _read(ctx, store, DATA, 4, cycle % 16, cycle % 2))
+        assert await _all_zero(ctx, store, 4)
+        assert _raw(ctx, store, 3) == kept + bytes(32)
+
+    run(store, drive)
+    assert finished
