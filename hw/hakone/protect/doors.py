@@ -32,7 +32,7 @@ class SegmentReadPort(wiring.Signature):
 
     ``enabled``: segments translate and check. ``want`` with ``context`` and ``segment`` asks for a row, and is repeated
     until it was answered: ``done`` with ``row`` belongs to the context and segment of the cycle before. ``forget``: no
-    copy is good after this cycle, and none is answered in it.
+    copy is good after this cycle, nor is a row that is answered in it.
     """
 
     def __init__(self):

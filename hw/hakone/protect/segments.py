@@ -119,7 +119,7 @@ class SegmentRegisters(wiring.Component):
             m.d.comb += [
                 reader.enabled.eq(port.enabled),
                 reader.forget.eq(changes),
-                reader.done.eq(answered[number] & ~changes),
+                reader.done.eq(answered[number]),
                 reader.row.eq(row),
             ]
         return m
