@@ -218,8 +218,10 @@ class RegionBench:
                 entries[n] = {name: getattr(place, name) for name in ("context", "start_line", "end_line")} | {
                     "algorithm": Algorithm(content.algorithm),
                     "flags": RegionFlag(content.flags),
-                    **{k: getattr(content, k) for k in ("key_slot", "key_bytes", "domain", "owner", "segment_base")},
+                    **{k: getattr(content, k) for k in ("key_slot", "key_bytes", "domain", "owner")},
                 }
+                if content.domain:
+                    entries[n]["segment_base"] = content.segment_base
         assert ctx.get(registers.free) == self.entries - len(entries)
         for n in range(1, DOMAINS):
             ctx.set(domains.read[0].domain, n)

@@ -136,7 +136,7 @@ class RegionModel:
                 "key_bytes": KEY_BYTES[e.algorithm],
                 "domain": e.domain,
                 "owner": e.owner,
-                "segment_base": e.base >> 12 if e.domain else 0,
+                **({"segment_base": e.base >> 12} if e.domain else {}),
             }
             for n, e in enumerate(self.entries)
             if e

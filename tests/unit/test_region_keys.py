@@ -206,3 +206,26 @@ def test_flag_for_execution_is_kept_and_shared_regions_may_differ_in_rights():
         assert list(rows) == [1]
 
     bench.run(body)
+
+
+def test_poisoned_domain_is_bound_until_its_last_entry_goes():
+    bench = RegionBench()
+
+    async def body(bench, ctx):
+        table = bench.system.domains
+        assert await bench.install(ctx, region(), 1) == DONE
+        ctx.set(table.read[0].domain, 1)
+        ctx.set(table.read[0].poison, 1)
+        await ctx.tick()
+        ctx.set(table.read[0].poison, 0)
+        bound = (RegionStatus.DONE, Sub.REGION_BOUND, False)
+        assert await bench.install(ctx, region(BASE + 0x2000), 2) == bound
+        assert await bench.install(ctx, region(BASE + 0x2000, tag=2), 2) == DONE
+        entries, rows, *_, poisoned = await bench.tables(ctx)
+        assert entries[1]["domain"] == 2 and list(rows) == [2] and poisoned == 1 << 1
+        assert await bench.release(ctx, BASE) == DONE
+        assert await bench.install(ctx, region(BASE + 0x4000), 2) == DONE
+        entries, rows, *_, poisoned = await bench.tables(ctx)
+        assert entries[0]["domain"] == 1 and list(rows) == [1, 2] and poisoned == 0
+
+    bench.run(body)

@@ -30,7 +30,7 @@ class AttributeContent(data.Struct):
     """What a look-up reads: cipher, key-store slot and key size in bytes, rights, domain and owner index.
 
     ``domain`` is 0 for a window to plain memory. ``owner`` is 0 where no owner id applies. ``segment_base``: see
-    ``bus.core_ports.RegionMatch``; it is 0 for a window.
+    ``bus.core_ports.RegionMatch``; it means nothing for a window.
     """
 
     algorithm: Algorithm

@@ -177,7 +177,7 @@ class RegionInstall(wiring.Component):
             entry.content.flags.eq(fields.flags),
             entry.content.domain.eq(domain),
             entry.content.owner.eq(Mux(protected, self.state.owner, 0)),
-            entry.content.segment_base.eq(Mux(protected, segment_base, 0)),
+            entry.content.segment_base.eq(segment_base),
             entry.counted.eq(1),
             self.domain_number.eq(domain),
             row.valid.eq(1),
