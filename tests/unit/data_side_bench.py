@@ -158,8 +158,8 @@ class Bench:
         if ctx.get(store.valid):
             record = {name: ctx.get(getattr(store, name)) for name in ("addr", "data", "strobe", "protected")}
             self.stores.append(record)
-        if ctx.get(unit.domain.poison):
-            self.poisoned.append(ctx.get(unit.domain.domain))
+        if ctx.get(unit.poison.valid):
+            self.poisoned.append(ctx.get(unit.poison.domain))
         for name in self.events:
             self.events[name] += ctx.get(getattr(unit, f"event_{name}"))
 

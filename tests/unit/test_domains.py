@@ -53,7 +53,7 @@ def test_row_0_is_plain_whatever_is_done_to_it():
     async def bench(ctx):
         _check(ctx, dut.read[0], 0, plain)
         await _install(ctx, dut, 0, _row(source))
-        ctx.set(dut.read[0].poison, 1)
+        ctx.set(dut.poison.valid, 1)
         await ctx.tick()
         _check(ctx, dut.read[0], 0, plain)
         assert ctx.get(dut.poisoned) == 0
@@ -68,12 +68,11 @@ def test_poisoned_domain_is_out_of_service_at_every_port_until_installed_again()
     async def bench(ctx):
         for domain in (3, 4, 5):
             await _install(ctx, dut, domain, row)
-        for number, domain in enumerate((3, 4, 5)):
-            ctx.set(dut.read[number].domain, domain)
-        ctx.set(dut.read[1].poison, 1)
+        ctx.set(dut.poison.domain, 4)
+        ctx.set(dut.poison.valid, 1)
         _check(ctx, dut.read[1], 4, row)
         await ctx.tick()
-        ctx.set(dut.read[1].poison, 0)
+        ctx.set(dut.poison.valid, 0)
         assert ctx.get(dut.poisoned) == 1 << 4
         for port in dut.read:
             _check(ctx, port, 4, {"valid": 0})
@@ -90,10 +89,10 @@ def test_poison_wins_over_install_of_the_same_row():
     dut, source = DomainTable(2), seeded()
 
     async def bench(ctx):
-        ctx.set(dut.read[1].domain, 7)
-        ctx.set(dut.read[1].poison, 1)
+        ctx.set(dut.poison.domain, 7)
+        ctx.set(dut.poison.valid, 1)
         await _install(ctx, dut, 7, _row(source))
-        ctx.set(dut.read[1].poison, 0)
+        ctx.set(dut.poison.valid, 0)
         _check(ctx, dut.read[0], 7, {"valid": 0})
         assert ctx.get(dut.poisoned) == 1 << 7
 
@@ -114,10 +113,10 @@ def test_removed_row_is_free_and_a_poisoned_one_is_not():
     async def bench(ctx):
         for domain in (3, 4):
             await _install(ctx, dut, domain, row)
-        ctx.set(dut.read[1].domain, 4)
-        ctx.set(dut.read[1].poison, 1)
+        ctx.set(dut.poison.domain, 4)
+        ctx.set(dut.poison.valid, 1)
         await ctx.tick()
-        ctx.set(dut.read[1].poison, 0)
+        ctx.set(dut.poison.valid, 0)
         seen = await walked(ctx)
         assert [n for n, found in enumerate(seen) if found.valid] == [3, 4]
         for number in (3, 4):

@@ -310,7 +310,7 @@ def test_search_finds_the_slots_with_an_equal_key_in_a_fixed_time():
         assert await _search(ctx, store, short, Algorithm.AES128_XTS) == (1 << 0 | 1 << 15, {17})
         assert await _search(ctx, store, long, Algorithm.AES256_XTS) == (1 << 7, {17})
         assert await _search(ctx, store, short + bytes(32), Algorithm.AES256_XTS) == (1 << 9, {17})
-        for bit in range(0, 256, 13):
+        for bit in (*range(96, 128), *range(0, 256, 13)):
             other = bytearray(short)
             other[bit // 8] ^= 1 << bit % 8
             assert await _search(ctx, store, bytes(other), Algorithm.AES128_XTS) == (0, {17})

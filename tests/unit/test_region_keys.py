@@ -214,10 +214,10 @@ def test_poisoned_domain_is_bound_until_its_last_entry_goes():
     async def body(bench, ctx):
         table = bench.system.domains
         assert await bench.install(ctx, region(), 1) == DONE
-        ctx.set(table.read[0].domain, 1)
-        ctx.set(table.read[0].poison, 1)
+        ctx.set(table.poison.domain, 1)
+        ctx.set(table.poison.valid, 1)
         await ctx.tick()
-        ctx.set(table.read[0].poison, 0)
+        ctx.set(table.poison.valid, 0)
         bound = (RegionStatus.DONE, Sub.REGION_BOUND, False)
         assert await bench.install(ctx, region(BASE + 0x2000), 2) == bound
         assert await bench.install(ctx, region(BASE + 0x2000, tag=2), 2) == DONE

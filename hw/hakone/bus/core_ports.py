@@ -380,9 +380,14 @@ class DomainRow(data.Struct):
 
 
 class DomainPort(wiring.Signature):
-    """Combinational read of the domain table: ``domain`` out, ``row`` in the same cycle; ``poison`` marks it for one
-    cycle.
-    """
+    """Combinational read of the domain table: ``domain`` out, ``row`` in the same cycle."""
 
     def __init__(self):
-        super().__init__({"domain": Out(4), "row": In(DomainRow), "poison": Out(1)})
+        super().__init__({"domain": Out(4), "row": In(DomainRow)})
+
+
+class PoisonPort(wiring.Signature):
+    """Miss unit to domain table: a line of ``domain`` was lost on its way to memory (``valid`` for one cycle)."""
+
+    def __init__(self):
+        super().__init__({"valid": Out(1), "domain": Out(4)})

@@ -6,7 +6,7 @@ in a small memory that a look-up reads at the index it found (two read ports: fe
 Requirement AR-02 names the fields.
 """
 
-from amaranth import Cat, Module, Signal
+from amaranth import Cat, Module, Mux, Signal
 from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -122,29 +122,33 @@ class AttributeRegisters(wiring.Component):
         m.submodules.places = places = memory.Memory(shape=AttributePlace, depth=ENTRIES_MAX, init=[])
         ranges = [Signal(AttributeRange, name=f"range_{n}") for n in range(self._entries)]
         used, lowest = Signal(self._entries), Signal(4)
-        taken = self.install.valid & self.install.ready
-        entry, remove = self.install.payload, self.walk.remove & self.walk.place.used
+        taken, remove, entry = Signal(), Signal(), self.install.payload
         for n in reversed(range(self._entries)):
             with m.If(~used[n]):
                 m.d.comb += lowest.eq(n)
-        m.d.comb += self.install.ready.eq(~used.all())
+        m.d.comb += [
+            self.install.ready.eq(~used.all()),
+            taken.eq(self.install.valid & self.install.ready),
+            remove.eq(self.walk.remove & self.walk.place.used),
+        ]
         for store, value in (
             (contents, entry.content),
             (places, Cat(1, entry.counted, entry.range, entry.content.domain)),
         ):
             write = store.write_port()
             m.d.comb += [write.addr.eq(lowest), write.data.eq(value), write.en.eq(taken)]
-        with m.If(taken):
-            m.d.sync += [self.free.eq(self.free - 1), self.contexts.bit_select(entry.range.context, 1).eq(1)]
-        with m.Elif(remove):
-            m.d.sync += self.free.eq(self.free + 1)
-            with m.If(self.walk.last):
-                m.d.sync += self.contexts.bit_select(self.walk.place.range.context, 1).eq(0)
+        m.d.sync += self.free.eq(self.free - taken + remove)
+        context = Mux(taken, entry.range.context, self.walk.place.range.context)
+        with m.If(taken | (remove & self.walk.last)):
+            m.d.sync += self.contexts.bit_select(context, 1).eq(taken)
         for n in range(self._entries):
-            with m.If(taken & (lowest == n)):
-                m.d.sync += [ranges[n].eq(entry.range), used[n].eq(1)]
-            with m.If(remove & (self.walk.index == n)):
-                m.d.sync += [ranges[n].context.eq(0), used[n].eq(0)]
+            # A removed entry's lines are overwritten by whatever stands there: without a context they mean nothing.
+            with m.If((taken | remove) & (Mux(taken, lowest, self.walk.index) == n)):
+                m.d.sync += [
+                    ranges[n].eq(entry.range),
+                    ranges[n].context.eq(entry.range.context & taken.replicate(4)),
+                    used[n].eq(taken),
+                ]
         for port in self.read:
             content = contents.read_port(domain="comb")
             m.d.comb += [content.addr.eq(port.index), port.content.eq(content.data)]

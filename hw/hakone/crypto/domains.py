@@ -4,11 +4,11 @@ Clock domain ``sync``. A domain is one key with one region tag. All who share it
 line number inside the region (the tweak) is the same for all: physical line minus ``base_line``.
 """
 
-from amaranth import Module, Signal
+from amaranth import Module, Mux, Signal
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
-from ..bus.core_ports import DomainPort, DomainRow
+from ..bus.core_ports import DomainPort, DomainRow, PoisonPort
 
 DOMAINS = 16  #: rows of the table, row 0 (plain memory) included
 
@@ -26,15 +26,16 @@ class DomainTable(wiring.Component):
     """Sixteen rows; row 0 is plain memory, always valid and fixed.
 
     A read is combinational. ``install`` writes ``install_row`` to row ``install_domain`` at the end of the cycle and
-    ends a poisoning; row 0 cannot be installed. ``poison`` at any read port (one cycle) marks that port's domain from
-    the next cycle on: its row then reads with ``valid`` low, so that no key serves it any more, and ``poisoned`` tells
-    why. Row 0 cannot be poisoned: what fails in plain memory is a bus error of whoever uses it. Poison and install of
-    one row in one cycle: poison wins. A row that is not installed reads with ``valid`` low. ``walk`` shows rows one by
-    one and removes them, which ends a poisoning as well. Synchronous reset empties all rows.
+    ends a poisoning; row 0 cannot be installed. ``poison`` marks its domain from the next cycle on: its row then reads
+    with ``valid`` low, so that no key serves it any more, and ``poisoned`` tells why. Row 0 cannot be poisoned: what
+    fails in plain memory is a bus error of whoever uses it. Poison and install of one row in one cycle: poison wins. A
+    row that is not installed reads with ``valid`` low. ``walk`` shows rows one by one and removes them, which ends a
+    poisoning as well; not in a cycle in which a row is installed. Synchronous reset empties all rows.
 
     Parameters: ``ports``, 1 to 3 read ports. Members: ``install``, ``install_domain``, ``install_row`` (its ``valid``
-    is not looked at), ``read`` (array of ``DomainPort``, seen from this side), ``walk`` (``DomainWalkPort``, seen from
-    this side), ``poisoned`` (bit per domain). Holds no key. Errors: ``ValueError`` for an impossible number of ports.
+    is not looked at), ``read`` (array of ``DomainPort``), ``poison`` (``PoisonPort``) and ``walk``
+    (``DomainWalkPort``), all seen from this side, ``poisoned`` (bit per domain). Holds no key. Errors: ``ValueError``
+    for an impossible number of ports.
     """
 
     def __init__(self, ports: int = 3):
@@ -46,48 +47,39 @@ class DomainTable(wiring.Component):
                 "install_domain": In(range(DOMAINS)),
                 "install_row": In(DomainRow),
                 "read": In(DomainPort()).array(ports),
+                "poison": In(PoisonPort()),
                 "walk": In(DomainWalkPort()),
                 "poisoned": Out(DOMAINS),
             }
         )
 
     def elaborate(self, _platform) -> Module:
-        """A memory for the rows; flops for valid and poisoned, which reset must clear."""
+        """A memory for the rows; flops for used and usable, which reset must clear."""
         m = Module()
         m.submodules.rows = rows = memory.Memory(shape=DomainRow, depth=DOMAINS, init=[])
-        write = rows.write_port()
-        valid = Signal(DOMAINS)
+        write, walked = rows.write_port(), rows.read_port(domain="comb")
+        used, usable, number = Signal(DOMAINS), Signal(DOMAINS), Signal(range(DOMAINS))
         m.d.comb += [
             write.addr.eq(self.install_domain),
             write.data.eq(self.install_row),
             write.en.eq(self.install & (self.install_domain != 0)),
-        ]
-        with m.If(write.en):
-            m.d.sync += [
-                valid.bit_select(self.install_domain, 1).eq(1),
-                self.poisoned.bit_select(self.install_domain, 1).eq(0),
-            ]
-        walked = rows.read_port(domain="comb")
-        m.d.comb += [
             walked.addr.eq(self.walk.index),
             self.walk.row.eq(walked.data),
             # A poisoned row counts as used: its key and tag may not be bound elsewhere while anyone has an entry.
-            self.walk.row.valid.eq((valid | self.poisoned).bit_select(self.walk.index, 1)),
+            self.walk.row.valid.eq(used.bit_select(self.walk.index, 1)),
+            number.eq(Mux(write.en, self.install_domain, self.walk.index)),
+            self.poisoned.eq(used & ~usable),
         ]
-        with m.If(self.walk.remove):
-            m.d.sync += [
-                valid.bit_select(self.walk.index, 1).eq(0),
-                self.poisoned.bit_select(self.walk.index, 1).eq(0),
-            ]
+        with m.If(write.en | self.walk.remove):
+            m.d.sync += [used.bit_select(number, 1).eq(write.en), usable.bit_select(number, 1).eq(write.en)]
+        with m.If(self.poison.valid):
+            m.d.sync += usable.bit_select(self.poison.domain, 1).eq(0)
         for port in self.read:
             row = rows.read_port(domain="comb")
-            usable = (valid & ~self.poisoned).bit_select(port.domain, 1)
             # Row 0 is never written and the memory begins as zero, which is what plain memory needs but for ``valid``.
             m.d.comb += [
                 row.addr.eq(port.domain),
                 port.row.eq(row.data),
-                port.row.valid.eq(usable | (port.domain == 0)),
+                port.row.valid.eq(usable.bit_select(port.domain, 1) | (port.domain == 0)),
             ]
-            with m.If(port.poison & (port.domain != 0)):
-                m.d.sync += self.poisoned.bit_select(port.domain, 1).eq(1)
         return m

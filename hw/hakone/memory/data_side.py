@@ -4,7 +4,7 @@ from amaranth import Module, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from ..bus.core_ports import DomainCleanPort, DomainPort, InstructionMissPort, LinePort, LoadStorePort, LookupPort
+from ..bus.core_ports import DomainCleanPort, InstructionMissPort, LinePort, LoadStorePort, LookupPort, PoisonPort
 from ..bus.probe import StoreRecord
 from ..bus.register_bus import RegisterBus
 from ..protect.doors import SegmentReadPort
@@ -35,7 +35,7 @@ class DataSide(wiring.Component):
                 "instruction": In(InstructionMissPort()),
                 "invalidate": Out(InvalidatePort()),
                 "rom": Out(RegisterBus()),
-                "domain": Out(DomainPort()),
+                "poison": Out(PoisonPort()),
                 "domain_clean": In(DomainCleanPort()),
                 "store": Out(StoreRecord),
                 "write_failed": Out(1),
@@ -56,7 +56,7 @@ class DataSide(wiring.Component):
         wiring.connect(m, load_store.miss, miss.miss)
         for name in ("port", "lookup", "segments", "devices"):
             wiring.connect(m, wiring.flipped(getattr(self, name)), getattr(load_store, name))
-        for name in ("lines", "instruction", "invalidate", "rom", "domain", "domain_clean"):
+        for name in ("lines", "instruction", "invalidate", "rom", "poison", "domain_clean"):
             wiring.connect(m, wiring.flipped(getattr(self, name)), getattr(miss, name))
         for name in ("store", "event_dcache_miss", "event_uncached", "event_misaligned"):
             m.d.comb += getattr(self, name).eq(getattr(load_store, name))

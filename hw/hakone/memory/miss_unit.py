@@ -9,7 +9,7 @@ from amaranth import Cat, Const, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from ..bus.core_ports import DomainCleanPort, DomainPort, InstructionMissPort, LinePort
+from ..bus.core_ports import DomainCleanPort, InstructionMissPort, LinePort, PoisonPort
 from ..bus.register_bus import RegisterBus
 from ..isa.platform import LINE_LOG2
 from .data_fill import DataFill
@@ -35,7 +35,7 @@ class MissUnit(wiring.Component):
     Parameters: ``geometry`` of the data cache.
     Members: ``miss`` and ``cache`` (see ``doors``), ``lines`` (line cipher), ``instruction`` (``valid`` takes part in
     the core's ``busy`` and should be a flop), ``rom`` (mask-ROM lines for fetch), ``invalidate`` (instruction cache),
-    ``domain`` (``poison`` when a line of that domain was lost on its way to memory), ``domain_clean`` (region unit;
+    ``poison`` (a line of that domain was lost on its way to memory), ``domain_clean`` (region unit;
     never together with ``miss.clean_start``), ``write_failed`` (sticky: some line was lost), ``event_dcache_evict``
     (one cycle per dirty line written back).
     Errors: ``fill_error`` for a data line with a bad beat; the beats themselves carry it for the instruction cache;
@@ -54,7 +54,7 @@ class MissUnit(wiring.Component):
                 "instruction": In(InstructionMissPort()),
                 "rom": Out(RegisterBus()),
                 "invalidate": Out(InvalidatePort()),
-                "domain": Out(DomainPort()),
+                "poison": Out(PoisonPort()),
                 "domain_clean": In(DomainCleanPort()),
                 "write_failed": Out(1),
                 "event_dcache_evict": Out(1),
@@ -118,8 +118,8 @@ class MissUnit(wiring.Component):
         m.d.comb += [
             victims.write_done.eq(lines.write_done),
             victims.write_error.eq(lines.write_error),
-            self.domain.domain.eq(victims.poison_domain),
-            self.domain.poison.eq(victims.poison),
+            self.poison.domain.eq(victims.poison_domain),
+            self.poison.valid.eq(victims.poison),
             self.write_failed.eq(victims.failed),
             self.event_dcache_evict.eq(victims.allocate),
             rom_fill.line.eq(self.instruction.line),
@@ -296,11 +296,11 @@ class MissUnit(wiring.Component):
         with m.Elif(dirty.any()):
             with m.If(victims.room):
                 m.d.comb += cache.clean_ways.eq(first)
-                self._drop(m, first)
                 self._evict(m, first, chosen.tag, chosen.domain, self._walk)
                 m.next = "CLEAN_COPY"
         with m.Else():
-            self._drop(m, meant)
+            with m.If(self._of_domain):  # what was dirty has been copied out and is looked at once more
+                m.d.comb += [cache.tag_ways.eq(meant), cache.tag.eq(0)]
             following = (self._walk + 1)[: geometry.set_bits]
             m.d.comb += cache.index.eq(Cat(Const(0, WORD_BITS), following))
             m.d.sync += self._walk.eq(following)
@@ -309,11 +309,6 @@ class MissUnit(wiring.Component):
                 m.next = "IDLE"
             with m.Elif(self.miss.fill_valid | self.instruction.valid):
                 m.next = "IDLE"
-
-    def _drop(self, m, ways):
-        """Cleaning of a domain: those lines of the set at hand do not stay."""
-        with m.If(self._of_domain):
-            m.d.comb += [self.cache.tag_ways.eq(ways), self.cache.tag.eq(0)]
 
     def _clean_control(self, m, fsm):
         """Cleaning: start, stop, and the end when memory has everything."""

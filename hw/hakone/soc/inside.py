@@ -104,7 +104,7 @@ class Inside(wiring.Component):
         wiring.connect(m, data_side.segments, segments.read[1])
         m.submodules.fetch_lookup = fetch_lookup = AttributeLookup(config.attribute_entries)
         m.submodules.data_lookup = data_lookup = AttributeLookup(config.attribute_entries)
-        m.submodules.domains = domains = DomainTable(ports=3)
+        m.submodules.domains = domains = DomainTable(ports=2)
         m.submodules.boot_loader = loader = BootLoader(config.ram_bytes, config.attribute_entries)
         for lookup, port, part in (
             (fetch_lookup, attributes.read[0], fetch),
@@ -112,7 +112,8 @@ class Inside(wiring.Component):
         ):
             wiring.connect(m, lookup.registers, port)
             wiring.connect(m, part.lookup, lookup.port)
-        for number, port in enumerate((data_side.domain, line_cipher.read_domain, line_cipher.write_domain)):
+        wiring.connect(m, data_side.poison, domains.poison)
+        for number, port in enumerate((line_cipher.read_domain, line_cipher.write_domain)):
             wiring.connect(m, port, domains.read[number])
         wiring.connect(m, wiring.flipped(self.fuses), loader.fuses)
         m.submodules.key_store = key_store = KeyStore()
