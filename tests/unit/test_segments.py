@@ -1,11 +1,12 @@
 """Segment registers and their copies: every row that is shown as usable is what was written last."""
 
 import pytest
-from amaranth import Module, ResetInserter, Signal
+from amaranth import Const, Module, ResetInserter, Signal
 from amaranth.lib import wiring
 from amaranth_bench import run, seeded
 from segment_model import Descriptor, SegmentModel, base_word
 
+from hakone.bus.open_checks import OPEN_BITS, OpenCheck
 from hakone.isa.cause import Sub
 from hakone.protect.checks import DataSegments, FetchSegments
 from hakone.protect.segments import SegmentCopy, SegmentRegisters
@@ -17,9 +18,9 @@ WAIT_CYCLES = 4  #: most for a row while nothing is written and the other side a
 class _Bench(wiring.Component):
     """Registers with both copies, as in the system."""
 
-    def __init__(self):
+    def __init__(self, switches=None):
         super().__init__({})
-        self.registers, self.copies = SegmentRegisters(), [SegmentCopy(), SegmentCopy()]
+        self.registers, self.copies = SegmentRegisters(switches), [SegmentCopy(), SegmentCopy()]
 
     def elaborate(self, _platform):
         """Connect."""
@@ -156,6 +157,52 @@ def test_nothing_is_asked_for_while_segments_are_off():
             await ctx.tick()
 
     run(bench, body)
+
+
+@pytest.mark.parametrize("stale", [False, True])
+def test_copy_follows_a_write_unless_that_is_switched_off(stale):
+    """The control run of stale copies: with the protection off the old row goes on being used."""
+    bench = _Bench(Const(stale << OpenCheck.SEGMENT_STALE, OPEN_BITS))
+
+    async def body(ctx):
+        port, copy = bench.registers.port, bench.copies[1]
+        ctx.set(port.enabled, 1)
+        ctx.set(copy.wanted, 1)
+        _drive(ctx, port, 0, 0, 0, base_word(0x8000_0000, "rw", 3))
+        for present in (1, 0):
+            await ctx.tick()
+            _drive(ctx, port)
+            for _ in range(WAIT_CYCLES):
+                await ctx.tick()
+            assert ctx.get(copy.ready) and ctx.get(copy.row.present) == (present or stale)
+            _drive(ctx, port, 0, 0, 0, 0)
+
+    run(bench, body)
+
+
+@pytest.mark.parametrize("unit", [DataSegments, FetchSegments])
+@pytest.mark.parametrize("is_open", [False, True])
+def test_limit_holds_unless_it_is_switched_off(unit, is_open):
+    """The control run of limits: with the protection off the byte behind the last one is reached."""
+    dut = unit(Const(is_open << OpenCheck.SEGMENT_LIMIT, OPEN_BITS))
+
+    async def body(ctx):
+        ctx.set(dut.read.enabled, 1)
+        ctx.set(dut.valid, 1)
+        await ctx.tick()
+        row = {"present": 1, "read": 1, "execute": 1, "ring": 3, "base": 0x80000, "limit": 0xFF}
+        ctx.set(dut.read.row, row)
+        ctx.set(dut.read.done, 1)
+        await ctx.tick()
+        ctx.set(dut.read.done, 0)
+        for offset in (0xFE, 0x100):
+            ctx.set(dut.pc if unit is FetchSegments else dut.base, offset >> (unit is FetchSegments))
+            if unit is DataSegments:
+                ctx.set(dut.reads, 1)
+            assert ctx.get(dut.ready)
+            assert ctx.get(dut.refused) == (offset > 0xFF and not is_open)
+
+    run(dut, body)
 
 
 @pytest.mark.parametrize("unit", [DataSegments, FetchSegments])

@@ -1,12 +1,13 @@
 """Sealing policies: TOML files that say which sections are protected, how, and which windows lead out.
 
     plain = [".monitor"]          sections that are allowed to stay readable
-    [[region]]                    name, sections, algorithm, flags, contexts, tag
+    [[region]]                    name, sections, algorithm, flags, contexts, tag, vendor
     [[window]]                    name, flags, contexts, and either sections, or base and bytes
 
 ``algorithm`` is ``aes128-xts`` or ``aes256-xts``; flags are those of ``isa.formats.RegionFlag`` in small letters.
-``contexts`` is ``[1]`` and ``tag`` counts from 1 when not given. A section that is neither protected, nor a window, nor
-named plain is refused.
+``contexts`` is ``[1]`` and ``tag`` counts from 1 when not given. Regions of one ``vendor``, a name that stands nowhere
+else, have one owner id, so that his code may use them; those without it have another one in common. A section that is
+neither protected, nor a window, nor named plain is refused.
 """
 
 import difflib
@@ -35,6 +36,7 @@ class RegionRule:
     flags: RegionFlag
     contexts: frozenset[int]
     tag: int
+    vendor: str = ""
 
 
 @dataclass(frozen=True)
@@ -135,7 +137,10 @@ def _region(table: _Table, number: int) -> RegionRule:
     if not sections:
         raise table.error("sections", "is empty", "name the sections that the region holds")
     tag = table.whole("tag", number, 0, 0xFFFF_FFFF)
-    return RegionRule(table.name(), sections, table.algorithm(), table.flags(), table.contexts(), tag)
+    vendor = table.values.get("vendor", "")
+    if not isinstance(vendor, str):
+        raise table.error("vendor", "is not a name", 'write vendor = "..."')
+    return RegionRule(table.name(), sections, table.algorithm(), table.flags(), table.contexts(), tag, vendor)
 
 
 def _window(table: _Table) -> WindowRule:
@@ -169,7 +174,7 @@ def load_policy(path: str) -> Policy:
         tables[kind] = value
     common = {"name", "sections", "flags", "contexts"}
     regions = tuple(
-        _region(_Table(path, "region", n, t, common | {"algorithm", "tag"}), n)
+        _region(_Table(path, "region", n, t, common | {"algorithm", "tag", "vendor"}), n)
         for n, t in enumerate(tables["region"], start=1)
     )
     windows = tuple(

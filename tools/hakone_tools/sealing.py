@@ -162,14 +162,15 @@ def _boot_records(policy: Policy, regions: list[Region], image: Image) -> list[B
 def seal(image: Image, policy: Policy, source: KeySource, in_the_open: bool = False) -> Sealed:
     """Encrypt the regions of ``policy``; with ``in_the_open`` leave them readable, all else being the same.
 
-    Keys are drawn in the order owner id, then region by region, so that a seeded source gives the same ones to the same
-    policy. Raises ``ToolError``; nothing is written here.
+    Keys are drawn in the order owner ids, then region by region, so that a seeded source gives the same ones to the
+    same policy. Raises ``ToolError``; nothing is written here.
     """
-    owner = source.bytes(16)
+    owners = {vendor: source.bytes(16) for vendor in dict.fromkeys(("", *(r.vendor for r in policy.regions)))}
     regions = []
     for rule in policy.regions:
         start, end = _span(image, policy.path, f"region {rule.name}", rule.sections)
-        regions.append(Region(rule, start, image.read(start, end - start), _draw_key(source, rule.algorithm), owner))
+        key = _draw_key(source, rule.algorithm)
+        regions.append(Region(rule, start, image.read(start, end - start), key, owners[rule.vendor]))
     plain = _plain_sections(image, policy)
     if not any(s.start <= image.entry < s.end for s in plain):
         raise ToolError(image.path, f"the entry point {image.entry:#x} lies in no plain section", "start in plain code")
@@ -183,7 +184,10 @@ def seal(image: Image, policy: Policy, source: KeySource, in_the_open: bool = Fa
         segments.append(Segment(r.start, data))
     segments.sort(key=lambda s: s.start)
     return Sealed(
-        write_elf(image.entry, segments), fuses, _keys_json(regions, owner), _plaintexts_json(regions, plain, image)
+        write_elf(image.entry, segments),
+        fuses,
+        _keys_json(regions, owners[""]),
+        _plaintexts_json(regions, plain, image),
     )
 
 
@@ -196,6 +200,7 @@ def _keys_json(regions: list[Region], owner: bytes) -> str:
             "bytes": len(r.plaintext),
             "algorithm": r.rule.algorithm.name,
             "tag": r.rule.tag,
+            "owner": r.owner.hex(),
             "key": r.key.hex(),
         }
         for r in regions

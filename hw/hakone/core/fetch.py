@@ -5,7 +5,7 @@ only out of a region with a cipher and the right to execute, plain code only fro
 where the region is automatic; all only from memory or the mask ROM. A refused fetch never reaches the miss unit.
 """
 
-from amaranth import Cat, Module, Signal
+from amaranth import Cat, Module, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 from amaranth.utils import ceil_log2
@@ -44,6 +44,8 @@ class FetchUnit(wiring.Component):
         Branch target entries, a power of two of at least 16.
     ram_bytes : int
         Memory from ``RAM_BASE`` on, a power of two of at least 64 KiB.
+    switches : Value, optional
+        See ``bus.open_checks``.
 
     Members
     -------
@@ -64,11 +66,19 @@ class FetchUnit(wiring.Component):
     Nothing here tells one key's code from another's; the core compares ``key_slot`` (``FetchedInstruction``).
     """
 
-    def __init__(self, icache_bytes: int, cache_ways: int, predictor_entries: int, ram_bytes: int):
+    def __init__(
+        self,
+        icache_bytes: int,
+        cache_ways: int,
+        predictor_entries: int,
+        ram_bytes: int,
+        switches: Value | None = None,
+    ):
         self.icache_bytes = icache_bytes
         self.cache_ways = cache_ways
         self.predictor_entries = predictor_entries
         self.ram_bytes = ram_bytes
+        self._switches = switches
         super().__init__(
             {
                 "port": In(FetchPort()),
@@ -90,7 +100,7 @@ class FetchUnit(wiring.Component):
         m.submodules.queue = queue = FetchQueue()
         m.submodules.trial = trial = FetchTrial()
         m.submodules.align = align = Aligner()
-        m.submodules.checks = checks = FetchSegments()
+        m.submodules.checks = checks = FetchSegments(self._switches)
         connect(m, checks.read, flipped(self.segments))
         connect(m, flipped(self.invalidate), cache.invalidate)
         connect(m, cache.miss, flipped(self.miss))

@@ -48,8 +48,8 @@ class AccessCheck(wiring.Component):
         right_missing = Signal()
         foreign_owner = Signal()
         foreign_code = Signal()
-        moved = Signal()
-        closed = Signal()
+        moved, closed, wrong = Signal(), Signal(), Signal()
+        base, bound = self.segment_base, match.segment_base
         m.d.comb += [
             region.eq(match.hit & (match.algorithm != Algorithm.NONE)),
             right_missing.eq(
@@ -61,38 +61,31 @@ class AccessCheck(wiring.Component):
                 & ~is_open(self._switches, OpenCheck.REGION_OWNER)
             ),
             foreign_code.eq(self._flag(RegionFlag.EXECUTE) & ((match.key_slot != state.key_slot) | ~state.encrypted)),
-            moved.eq((match.segment_base != self.segment_base) & ~is_open(self._switches, OpenCheck.MOVED)),
+            # Two carry chains are quicker than a tree of gates over 20 bits.
+            moved.eq(((base < bound) | (bound < base)) & ~is_open(self._switches, OpenCheck.MOVED)),
             closed.eq(
                 (state.handler & ~is_open(self._switches, OpenCheck.HANDLER))
                 | (~self._flag(RegionFlag.PLAIN_ACCESS) & ~is_open(self._switches, OpenCheck.PLAIN_ACCESS))
             ),
         ]
+        # The verdict is said apart from the rule, so that the comparison of bases, which is known last, comes in last.
         with m.If(state.encrypted):
-            with m.If(~match.hit):
-                m.d.comb += self.rule.eq(Sub.REGION_NO_ENTRY)
-            with m.Elif(right_missing):
-                m.d.comb += self.rule.eq(Sub.REGION_RIGHT)
-            with m.Elif(region & foreign_owner):
-                m.d.comb += self.rule.eq(Sub.REGION_OWNER)
-            with m.Elif(region & foreign_code):
-                m.d.comb += self.rule.eq(Sub.REGION_CODE_AS_DATA)
-            with m.Elif(region & moved):
-                m.d.comb += self.rule.eq(Sub.REGION_MOVED)
-            with m.Else():
-                m.d.comb += self.allowed.eq(1)
-        with m.Elif(region):
-            with m.If(closed):
-                m.d.comb += self.rule.eq(Sub.REGION_PLAIN_ACCESS)
-            with m.Elif(right_missing):
-                m.d.comb += self.rule.eq(Sub.REGION_RIGHT)
-            with m.Elif(foreign_code):
-                m.d.comb += self.rule.eq(Sub.REGION_CODE_AS_DATA)
-            with m.Elif(moved):
-                m.d.comb += self.rule.eq(Sub.REGION_MOVED)
-            with m.Else():
-                m.d.comb += self.allowed.eq(1)
+            m.d.comb += wrong.eq(~match.hit | right_missing | (region & (foreign_owner | foreign_code)))
         with m.Else():
-            m.d.comb += self.allowed.eq(1)
+            m.d.comb += wrong.eq(region & (closed | right_missing | foreign_code))
+        m.d.comb += self.allowed.eq(~(wrong | (region & moved)))
+        with m.If(state.encrypted & ~match.hit):
+            m.d.comb += self.rule.eq(Sub.REGION_NO_ENTRY)
+        with m.Elif(~state.encrypted & region & closed):
+            m.d.comb += self.rule.eq(Sub.REGION_PLAIN_ACCESS)
+        with m.Elif((state.encrypted | region) & right_missing):
+            m.d.comb += self.rule.eq(Sub.REGION_RIGHT)
+        with m.Elif(state.encrypted & region & foreign_owner):
+            m.d.comb += self.rule.eq(Sub.REGION_OWNER)
+        with m.Elif(region & foreign_code):
+            m.d.comb += self.rule.eq(Sub.REGION_CODE_AS_DATA)
+        with m.Elif(region & moved):
+            m.d.comb += self.rule.eq(Sub.REGION_MOVED)
         return m
 
     def _flag(self, flag):

@@ -75,7 +75,7 @@ class LoadStoreUnit(wiring.Component):
         """The parts beside the stage, then the state machine and what follows from its state."""
         m = Module()
         self._stage = MemoryStage(self._geometry)
-        m.submodules.checks = self._checks = DataSegments()
+        m.submodules.checks = self._checks = DataSegments(self._switches)
         m.submodules.judge = self._judge = AccessJudge(self._geometry, self._switches)
         m.submodules.shape = self._shape = AccessShape()
         m.submodules.aligner = self._aligner = LoadAligner(self._geometry)

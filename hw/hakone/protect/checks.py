@@ -5,11 +5,12 @@ level 3 - r. Every address is compared as segment and offset, and the offset one
 wraps.
 """
 
-from amaranth import Cat, Const, Module, Mux, Signal
+from amaranth import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from ..bus.core_ports import ExecState
+from ..bus.open_checks import OpenCheck, is_open
 from ..isa.cause import Sub
 from ..isa.formats import SEGMENT_SHIFT
 from .doors import BASE_BITS, OFFSET_BITS, PAGE_BITS, SEGMENT_BITS, SegmentReadPort
@@ -29,6 +30,7 @@ class DataSegments(wiring.Component):
     is ``SEGMENT_STRADDLE`` when only that is wrong. The whole access is judged, whichever part is at work; with neither
     ``reads`` nor ``writes`` no right is needed.
 
+    Parameters: ``switches``: see ``bus.open_checks``.
     Members: ``read`` (segment registers); ``valid`` (an access is looked at), ``state``, ``base`` (address of the
     access), ``addr`` (of the part at work), ``size_log2``, ``reads``, ``writes`` in; out, in the same cycle: ``ready``
     (the row is here; while it is low the rest means nothing), ``refused`` with ``rule``, ``segment_base`` (bits 31..12)
@@ -48,6 +50,10 @@ class DataSegments(wiring.Component):
     rule: Out(Sub)
     segment_base: Out(BASE_BITS)
     physical: Out(32)
+
+    def __init__(self, switches: Value | None = None):
+        self._switches = switches
+        super().__init__()
 
     def elaborate(self, _platform) -> Module:
         """Compare, then the first rule that fails."""
@@ -69,7 +75,7 @@ class DataSegments(wiring.Component):
             ring.eq(~self.state.level),
             more.eq(Cat(self.size_log2.any(), self.size_log2[1])),  # bytes after the first
             last.eq(self.base[:SEGMENT_SHIFT] + more),
-            outside.eq((last > row.limit) | row.wraps),
+            outside.eq(((last > row.limit) | row.wraps) & ~is_open(self._switches, OpenCheck.SEGMENT_LIMIT)),
             inner.eq(ring > row.ring),
             unfit.eq((self.reads & ~row.read) | (self.writes & ~row.write)),
             self.refused.eq(enabled & (~row.present | inner | unfit | outside)),
@@ -95,6 +101,7 @@ class FetchSegments(wiring.Component):
     that is to be executed lies within the limit. ``halves`` tells how many halfwords of the block do, so that the rest
     can be refused when the path really comes there.
 
+    Parameters: ``switches``: see ``bus.open_checks``.
     Members: ``read`` (segment registers); ``valid`` (a block is looked at), ``state``, ``pc`` (31 bits: address without
     bit 0) in; out, in the same cycle: ``ready`` (while low the rest means nothing), ``refused`` with ``rule``,
     ``segment_base`` (bits 31..12), ``physical`` (of ``pc``), ``halves`` (0 to 4). With segments off nothing is refused,
@@ -111,6 +118,10 @@ class FetchSegments(wiring.Component):
     segment_base: Out(BASE_BITS)
     physical: Out(32)
     halves: Out(3)
+
+    def __init__(self, switches: Value | None = None):
+        self._switches = switches
+        super().__init__()
 
     def elaborate(self, _platform) -> Module:
         """Compare block numbers; within the last block count halfwords."""
@@ -132,7 +143,7 @@ class FetchSegments(wiring.Component):
             outside.eq(self.pc[:2] >= self.halves),
             self.refused.eq(enabled & (~row.present | foreign | ~row.execute | outside)),
         ]
-        with m.If(~enabled):
+        with m.If(~enabled | is_open(self._switches, OpenCheck.SEGMENT_LIMIT)):
             m.d.comb += self.halves.eq(4)
         with m.Elif(~row.wraps & (block < last_block)):
             m.d.comb += self.halves.eq(4)

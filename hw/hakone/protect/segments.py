@@ -5,11 +5,12 @@ block RAM, and what is in use is copied on first use. Whether an access is allow
 0 loads segments, by the core.
 """
 
-from amaranth import Cat, Module, Mux, Signal
+from amaranth import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..bus.core_ports import SegmentPort
+from ..bus.open_checks import OpenCheck, is_open
 from ..isa import formats
 from .doors import BASE_BITS, OFFSET_BITS, PAGE_BITS, SEGMENT_BITS, SegmentReadPort, SegmentRow
 
@@ -76,12 +77,14 @@ class SegmentRegisters(wiring.Component):
     drops an answer on its way, so that no copy is ever older than the registers. Nothing is present after reset. A
     clear and a write in one cycle: the clear wins.
 
+    Parameters: ``switches``: see ``bus.open_checks``.
     Members: ``port`` (the core), ``read`` (0 fetch, 1 data: ``SegmentReadPort``, seen from this side).
     It judges no operands: reserved bits are refused by the core, and a limit past the end of the address space is
     marked (``wraps``) for the check. Rows that are not present stay in the RAM, where no port shows them as usable.
     """
 
-    def __init__(self):
+    def __init__(self, switches: Value | None = None):
+        self._switches = switches
         super().__init__({"port": In(SegmentPort()), "read": In(SegmentReadPort()).array(READ_PORTS)})
 
     def elaborate(self, _platform) -> Module:
@@ -118,7 +121,7 @@ class SegmentRegisters(wiring.Component):
         for number, reader in enumerate(self.read):
             m.d.comb += [
                 reader.enabled.eq(port.enabled),
-                reader.forget.eq(changes),
+                reader.forget.eq(changes & ~is_open(self._switches, OpenCheck.SEGMENT_STALE)),
                 reader.done.eq(answered[number]),
                 reader.row.eq(row),
             ]
@@ -184,7 +187,7 @@ class SegmentCopy(wiring.Component):
             self.read.segment.eq(self.segment),
             write.addr.eq(asked_segment),
             write.data.eq(self.read.row),
-            write.en.eq(self.read.done & same),
+            write.en.eq(self.read.done),
             kept.eq(loaded),
         ]
         with m.If(write.en):

@@ -73,6 +73,7 @@ class Inside(wiring.Component):
             cache_ways=config.cache_ways,
             predictor_entries=config.predictor_entries,
             ram_bytes=config.ram_bytes,
+            switches=self._switches,
         )
         m.submodules.data_side = data_side = DataSide(
             config.dcache_bytes, config.cache_ways, config.ram_bytes, self._switches
@@ -98,7 +99,7 @@ class Inside(wiring.Component):
         """Attribute entries, domains, keys, and the loader that fills them before the core starts."""
         config = self._config
         m.submodules.attributes = attributes = AttributeRegisters(config.attribute_entries)
-        m.submodules.segments = segments = SegmentRegisters()
+        m.submodules.segments = segments = SegmentRegisters(self._switches)
         wiring.connect(m, core.segments, segments.port)
         wiring.connect(m, fetch.segments, segments.read[0])
         wiring.connect(m, data_side.segments, segments.read[1])
