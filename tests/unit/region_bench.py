@@ -195,7 +195,7 @@ class RegionBench:
 
     def buffer(self):
         """The words in which a key stands while it is installed."""
-        return [self.unit._install._words.data[n] for n in range(16)]
+        return [self.unit._install._load._key._words.data[n] for n in range(16)]
 
     async def boot_entry(self, ctx, entry):
         """What the boot loader would have installed."""
