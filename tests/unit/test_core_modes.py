@@ -30,7 +30,7 @@ BREAK = Cause.BREAKPOINT.value
 
 
 class Space:
-    """Code of context 1 on all sides, and its monitor: ``sides`` are assemblers by first address, ``functions`` bytes."""
+    """Code of context 1 on all sides, and its monitor: ``sides`` are assemblers, ``functions`` bytes, by address."""
 
     def __init__(self, resume: int = 0):
         """The handler lets the context go on after interrupts, and after the first ``resume`` other traps."""
