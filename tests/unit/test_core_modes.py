@@ -30,7 +30,7 @@ BREAK = Cause.BREAKPOINT.value
 
 
 class Space:
-    """Code of context 1 on all sides, and its monitor. ``sides`` are assemblers by first address, ``functions`` code."""
+    """Code of context 1 on all sides, and its monitor: ``sides`` are assemblers, ``functions`` bytes, by address."""
 
     def __init__(self, resume: int = 0):
         """The handler lets the context go on after interrupts, and after the first ``resume`` other traps."""
@@ -388,7 +388,7 @@ def test_context_0_does_not_enter_an_automatic_region():
 
 
 @pytest.mark.attack(43)
-@pytest.mark.parametrize("forged", [0, 4, -4])
+@pytest.mark.parametrize("forged", [0, 2, 4, -4])
 def test_forged_return_address_faults(forged):
     """Code under a key calls plain code, which returns elsewhere. The honest return is the control."""
     space = Space()
