@@ -14,6 +14,7 @@ from amaranth.sim import Simulator
 from amaranth_bench import CLOCK_PERIOD_SECONDS
 
 from hakone.bus.core_ports import ExecState, Fault, FetchedInstruction, MemoryOp, MemoryRequest
+from hakone.bus.open_checks import OPEN_BITS
 from hakone.bus.probe import RetireRecord
 from hakone.core.core import Core
 from hakone.isa.cause import Cause, Sub
@@ -161,7 +162,8 @@ class Machine:
 
     ``gap``, ``busy``, ``mispredict``: chances of a cycle without instruction, of a slow memory operation, of a random
     prediction. ``inputs(machine)`` may set interrupt lines each cycle, or ``erased`` to a key slot that is wiped in it.
-    ``events`` counts the core's event outputs; ``accesses`` are the address and the ``ExecState`` of every access.
+    ``open_checks``: bits of ``OpenCheck``. ``events`` counts the core's event outputs; ``accesses`` are the address and
+    the ``ExecState`` of every access.
     """
 
     segments: dict[int, bytes]
@@ -188,6 +190,7 @@ class Machine:
     memory_levels: list[int] = field(default_factory=list)
     accesses: list[tuple[int, dict[str, int]]] = field(default_factory=list)
     erased: int | None = None
+    open_checks: int = 0
     cleared_predictor: int = 0
     flushes: int = 0
     halted: int = 0
@@ -311,7 +314,11 @@ class Machine:
 
         ``before`` runs first; then comes a reset, which leaves its values in the core's memories.
         """
-        global _bench
+        global _bench, _open_bench
+        if self.open_checks:
+            _open_bench = _open_bench or _Bench(switched=True)
+            _open_bench.run([self], cycles)
+            return self
         if _bench is None:
             _bench = _Bench()
         _bench.run([before, self] if before else [self], cycles)
@@ -446,8 +453,9 @@ class Machine:
 class _Bench:
     """The core and its simulator, built once: building takes longer than most runs."""
 
-    def __init__(self):
-        self.dut = Core(config_word=0x55)
+    def __init__(self, switched: bool = False):
+        self.switches = Signal(OPEN_BITS) if switched else None
+        self.dut = Core(config_word=0x55, switches=self.switches)
         self.reset = Signal()
         self.simulator = Simulator(ResetInserter(self.reset)(self.dut))
         self.simulator.add_clock(CLOCK_PERIOD_SECONDS)
@@ -457,6 +465,8 @@ class _Bench:
     async def bench(self, ctx):
         machines, cycles = self.current
         for machine in machines:
+            if self.switches is not None:
+                ctx.set(self.switches, machine.open_checks)
             await machine.drive(ctx, self.dut, cycles)
             ctx.set(self.reset, 1)
             await ctx.tick()
@@ -470,6 +480,7 @@ class _Bench:
 
 
 _bench: _Bench | None = None
+_open_bench: _Bench | None = None
 
 
 def run_program(
