@@ -1,7 +1,7 @@
 """Scripts for the actors' program (``programs/protection/actors.S``): contexts that do what a test says.
 
-A script is a list of commands, made by the functions below; ``play`` runs one set of scripts per job and reads what each
-context recorded.
+A script is a list of commands, made by the functions below; ``job`` makes a run of a set of scripts, and ``records``
+reads what a context recorded.
 """
 
 from collections.abc import Iterable
@@ -68,9 +68,9 @@ class Record:
         return self.values[0], self.values[1]
 
 
-def build(folder: Path, in_the_open: bool = False) -> Program:
+def build(folder: Path, policy: str = "actors.toml", in_the_open: bool = False) -> Program:
     """The actors' program, sealed."""
-    return compile_sealed("actors", ["actors.S"], folder, "actors.toml", in_the_open=in_the_open)
+    return compile_sealed("actors", ["actors.S"], folder, policy, in_the_open=in_the_open)
 
 
 def region(start: int, size: int, key: bytes = KEY_A, tag: int = 9, flags: RegionFlag = RW, **options) -> bytes:

@@ -228,6 +228,7 @@ a_other:
     ecall
     j       a_next
 middle_a:                           # a gadget: shows what another would rather not
+    nop
     la      t0, secret_a
     lw      t0, 0(t0)
     la      t1, leaked
