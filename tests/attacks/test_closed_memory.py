@@ -137,7 +137,7 @@ def overlapping(program: Program) -> dict:
 
 def straddling(program: Program) -> dict:
     """36: regions that begin or end inside a line."""
-    first, second = region(spare(program) + 32, 256), region(spare(program) + 0x400, 96)
+    first, second = region(spare(program) + 32, 256), region(spare(program) + 0x400, 96, KEY_B)
     both = [*install(notes(program), first), *install(notes(program, 1), second)]
     return {0: [*begin(program, 1), do("run", 1)], 1: [inside(program, 1), *both]}
 

@@ -11,7 +11,7 @@ from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..bus.core_ports import LINE_BITS
-from ..isa.formats import Algorithm
+from ..isa.formats import Algorithm, RegionFlag
 
 ENTRIES_MAX = 16  #: entries that an index of four bits can name
 READ_PORTS = 2  #: fetch and data
@@ -51,12 +51,13 @@ class AttributeEntry(data.Struct):
 
 
 class AttributePlace(data.Struct):
-    """What a walk sees of one place. Only ``used`` means something when it is low."""
+    """What a walk sees of one place. Only ``used`` means something when it is low. ``code``: it may be executed."""
 
     used: 1
     counted: 1
     range: AttributeRange
     domain: 4
+    code: 1
 
 
 class AttributeReadPort(wiring.Signature):
@@ -131,9 +132,10 @@ class AttributeRegisters(wiring.Component):
             taken.eq(self.install.valid & self.install.ready),
             remove.eq(self.walk.remove & self.walk.place.used),
         ]
+        code = entry.content.flags[RegionFlag.EXECUTE.bit_length() - 1]
         for store, value in (
             (contents, entry.content),
-            (places, Cat(1, entry.counted, entry.range, entry.content.domain)),
+            (places, Cat(1, entry.counted, entry.range, entry.content.domain, code)),
         ):
             write = store.write_port()
             m.d.comb += [write.addr.eq(lowest), write.data.eq(value), write.en.eq(taken)]

@@ -7,11 +7,12 @@ themselves are ``attributes.AttributeRegisters``.
 from functools import reduce
 from operator import or_
 
-from amaranth import Cat, Const, Module, Signal
+from amaranth import Cat, Const, Module, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from ..bus.core_ports import LookupPort, RegionMatch
+from ..bus.open_checks import OpenCheck, is_open
 from .attributes import AttributeReadPort
 
 
@@ -22,12 +23,14 @@ class AttributeLookup(wiring.Component):
     the registers, which costs a tenth of a selector over all contents. Entries of one context never overlap, so that at
     most one matches. Context 0 never matches, whatever the entries say. ``port.match`` is all zero without a hit.
 
-    Parameters: ``entries``, 1 to 16, as in the registers. Members: ``port`` (``LookupPort``, seen from this side),
+    Parameters: ``entries``, 1 to 16, as in the registers; ``switches``: see ``bus.open_checks``.
+    Members: ``port`` (``LookupPort``, seen from this side),
     ``registers`` (``AttributeReadPort``). It tells no rights apart: the fetch unit and the load/store unit judge
     ``flags``, ``owner`` and ``key_slot``.
     """
 
-    def __init__(self, entries: int = 16):
+    def __init__(self, entries: int = 16, switches: Value | None = None):
+        self._switches = switches
         super().__init__({"port": In(LookupPort()), "registers": Out(AttributeReadPort(entries))})
         self._entries = entries
 
@@ -40,6 +43,8 @@ class AttributeLookup(wiring.Component):
             place = self.registers.range[n]
             match = Signal(name=f"match_{n}")
             mine = (place.context == context) & (context != 0)  # empty places have context 0 as well
+            if self._switches is not None:
+                mine |= is_open(self._switches, OpenCheck.CONTEXT_TAG) & (context != 0) & (place.context != 0)
             # "Less than" only: for "less or equal" synthesis adds an equality comparator (26 LUT4) to the carry chain.
             m.d.comb += match.eq(mine & ~(line < place.start_line) & ~(place.end_line < line))
             matches.append(match)

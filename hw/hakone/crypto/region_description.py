@@ -4,11 +4,12 @@ Clock domain ``sync``. The format is ``isa.formats`` (``REGION_WORD_*``). What c
 place in memory is left to ``region_install``.
 """
 
-from amaranth import Cat, Module, Signal
+from amaranth import Cat, Module, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..bus.core_ports import LINE_BITS
+from ..bus.open_checks import OpenCheck, is_open
 from ..isa import VERSION, formats
 from ..isa.formats import Algorithm, RegionStatus
 from ..isa.platform import LINE_LOG2
@@ -38,7 +39,7 @@ class DescriptionCheck(wiring.Component):
 
     Members: ``segments`` (constant meanwhile): segments are on, so that the description names the one of its start;
     else it names 0. A region lies in one segment in either case, because its place is judged by one base; a window
-    need not, because every access through it is judged by itself.
+    need not, because every access through it is judged by itself. Parameter ``switches``: see ``bus.open_checks``.
     """
 
     clear: In(1)
@@ -48,6 +49,10 @@ class DescriptionCheck(wiring.Component):
     word: In(32)
     fields: Out(DescriptionFields)
     status: Out(RegionStatus)
+
+    def __init__(self, switches: Value | None = None):
+        self._switches = switches
+        super().__init__()
 
     def elaborate(self, _platform) -> Module:
         """A bit for what is only looked at, registers for what is kept; the judgement is made of both."""
@@ -112,7 +117,7 @@ class DescriptionCheck(wiring.Component):
             m.d.comb += status.eq(RegionStatus.BAD_FLAGS)
         with m.Elif(fields.key_bytes != needed):
             m.d.comb += status.eq(RegionStatus.BAD_KEY)
-        with m.Elif(misaligned):
+        with m.Elif(misaligned & ~is_open(self._switches, OpenCheck.ALIGNMENT)):
             m.d.comb += status.eq(RegionStatus.MISALIGNED)
         with m.Elif(bad_size):
             m.d.comb += status.eq(RegionStatus.EMPTY_RANGE)

@@ -4,11 +4,12 @@ Clock domain ``sync``. Part of ``region_unit.RegionUnit``. What is loaded, and w
 ``region_load``; the tables are looked through by ``region_walk``.
 """
 
-from amaranth import Module, Mux, Signal
+from amaranth import Module, Mux, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, flipped
 
 from ..bus.core_ports import DomainRow, ExecState, Fault
+from ..bus.open_checks import OpenCheck, is_open
 from ..isa import formats
 from ..isa.cause import Cause, Sub
 from ..isa.formats import RegionStatus
@@ -36,12 +37,15 @@ class RegionInstall(wiring.Component):
     ``key_cancel``, ``key_busy``, ``key_valid``, ``search`` (key store); ``attribute_install``, ``domain_install`` with
     ``domain_number`` and ``domain_row`` (tables).
 
+    Parameters: ``ram_bytes`` as in ``RegionUnit``; ``switches``: see ``bus.open_checks``.
+
     Protects: nothing is seen of an installation before its last cycle, in which entry and row appear together; an
     ``abort`` before leaves nothing, and a key slot filled in vain is wiped. The buffer is overwritten at every end. No
     value of a key word decides how long anything takes; whether the key is new, and equal halves, do.
     """
 
-    def __init__(self, ram_bytes: int):
+    def __init__(self, ram_bytes: int, switches: Value | None = None):
+        self._switches = switches
         super().__init__(
             {
                 "start": In(1),
@@ -86,7 +90,7 @@ class RegionInstall(wiring.Component):
                 "domain_row": Out(DomainRow),
             }
         )
-        self._load = RegionLoad(ram_bytes)
+        self._load = RegionLoad(ram_bytes, switches)
         self._word = Signal(range(WORDS))
         self._own_status, self._bound_elsewhere, self._own_aborted = Signal(RegionStatus), Signal(), Signal()
 
@@ -192,19 +196,24 @@ class RegionInstall(wiring.Component):
 
     def _decide(self, m: Module) -> None:
         """After the walk over both tables."""
-        fits = Signal()
-        m.d.comb += fits.eq(self.domain_free & (self.key_found | self.slot_free))
+        fits, elsewhere = Signal(), Signal()
+        m.d.comb += [
+            fits.eq(self.domain_free & (self.key_found | self.slot_free)),
+            elsewhere.eq(
+                self._load.protected_region & self.bound & ~self.base_same & ~is_open(self._switches, OpenCheck.BOUND)
+            ),
+        ]
         with m.State("ROOM"):
             m.d.sync += self._word.eq(0)
             with m.If(~self.walking):
                 m.next = "COMMIT"
-                with m.If(self.overlap):
+                with m.If(self.overlap & ~is_open(self._switches, OpenCheck.OVERLAP)):
                     self._refuse(m, RegionStatus.OVERLAP)
-                with m.Elif(self.counted >= self.quota):
+                with m.Elif((self.counted >= self.quota) & ~is_open(self._switches, OpenCheck.QUOTA)):
                     self._refuse(m, RegionStatus.QUOTA)
                 with m.Elif(~self.entry_free):
                     self._refuse(m, RegionStatus.NO_ENTRY)
-                with m.Elif(self._load.protected_region & self.bound & ~self.base_same):
+                with m.Elif(elsewhere):
                     m.d.sync += self._bound_elsewhere.eq(1)
                     self._end(m)
                 with m.Elif(self._new_domain() & ~fits):

@@ -4,11 +4,12 @@ Clock domain ``sync``. Part of ``region_install``. The format and its judgement 
 are found by the key store.
 """
 
-from amaranth import Cat, Const, Module, Signal
+from amaranth import Cat, Const, Module, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from ..bus.core_ports import LINE_BITS, Fault
+from ..bus.open_checks import OpenCheck, is_open
 from ..isa import formats
 from ..isa.cause import Cause, Sub
 from ..isa.formats import Algorithm, RegionStatus
@@ -30,9 +31,12 @@ class RegionLoad(wiring.Component):
     Order of what can refuse: operand, loads of the description, its judgement, loads of the key, equal halves, the
     segment's own faults at both ends, place in RAM. Each word is loaded once. No value of a key word decides how long
     anything takes.
+
+    Parameters: ``ram_bytes`` as in ``RegionUnit``; ``switches``: see ``bus.open_checks``.
     """
 
-    def __init__(self, ram_bytes: int):
+    def __init__(self, ram_bytes: int, switches: Value | None = None):
+        self._switches = switches
         self._ram_log2 = ram_bytes.bit_length() - 1
         super().__init__(
             {
@@ -64,7 +68,7 @@ class RegionLoad(wiring.Component):
                 "key_last": Out(1),
             }
         )
-        self._check = DescriptionCheck()
+        self._check = DescriptionCheck(switches)
         self._key = KeyBuffer()
         self._word = Signal(range(WORDS))
         self._in_ram = Signal()
@@ -135,17 +139,18 @@ class RegionLoad(wiring.Component):
 
     def _loaded(self, m: Module):
         """Ask for a word of the description or key; the block that this opens is for a good one."""
+        protected = self.protected | is_open(self._switches, OpenCheck.SETIK_SOURCE)
         m.d.comb += self.load.eq(1)
         with m.If(self.load_done):
             m.d.sync += [self._word.eq(self._word + 1), self.addr.eq(self.addr + WORD_BYTES)]
             with m.If(self.load_fault.valid):
                 m.d.sync += self.fault.eq(self.load_fault)
                 m.next = "IDLE"
-            with m.Elif(~self.protected):
+            with m.Elif(~protected):
                 self._fault(m, Sub.REGION_DESCRIPTION)
             with m.Elif(self.abort):
                 self._abort(m)
-        return m.If(self.load_done & ~self.load_fault.valid & self.protected & ~self.abort)
+        return m.If(self.load_done & ~self.load_fault.valid & protected & ~self.abort)
 
     def _load_description(self, m: Module) -> None:
         """Eight words, then the judgement."""

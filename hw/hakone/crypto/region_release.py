@@ -4,11 +4,12 @@ Clock domain ``sync``. Part of ``region_unit.RegionUnit``. Lines are taken out o
 fetch unit, who has a share is told by ``region_walk``.
 """
 
-from amaranth import Module, Mux, Signal
+from amaranth import Module, Mux, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..bus.core_ports import DomainCleanPort, ExecState, Fault
+from ..bus.open_checks import OpenCheck, is_open
 from ..isa.cause import Cause, Sub
 from ..isa.platform import LINE_LOG2
 from .domains import DOMAINS
@@ -28,8 +29,12 @@ class RegionRelease(wiring.Component):
     the entry in place, or the work between two entries; from the flush on the release is finished.
 
     Members: ``query``, ``walking`` and ``found``, ``domain``, ``domain_shared``, ``slot_shared``, ``slot``,
-    ``context_shared`` (``TableWalk``); ``remove_entry`` with ``entry_last``, ``remove_domain`` (tables, at the place
+    ``context_shared`` (``TableWalk``); ``place_code``: the entry found may be executed, and ``code``: so may one that
+    was released by itself, until ``clear``.
+    ``remove_entry`` with ``entry_last``, ``remove_domain`` (tables, at the place
     and row that the walk shows); ``key_erase``, ``key_busy`` (key store); ``clean``.
+
+    Parameter ``switches``: see ``bus.open_checks``.
     """
 
     start: In(1)
@@ -41,6 +46,8 @@ class RegionRelease(wiring.Component):
     busy: Out(1)
     fault: Out(Fault)
     aborted: Out(1)
+    code: Out(1)
+    place_code: In(1)
     query: Out(WalkQuery())
     walking: In(1)
     found: In(1)
@@ -58,6 +65,10 @@ class RegionRelease(wiring.Component):
     flush_instruction: Out(1)
     flush_busy: In(1)
 
+    def __init__(self, switches: Value | None = None):
+        self._switches = switches
+        super().__init__()
+
     def elaborate(self, _platform) -> Module:
         """Find, ask for sharers, and take apart from the outside in."""
         m = Module()
@@ -74,7 +85,7 @@ class RegionRelease(wiring.Component):
             m.d.comb += self.busy.eq(~fsm.ongoing("IDLE"))
             with m.State("IDLE"):
                 with m.If(self.clear):
-                    m.d.sync += [self.fault.eq(0), self.aborted.eq(0)]
+                    m.d.sync += [self.fault.eq(0), self.aborted.eq(0), self.code.eq(0)]
                 with m.If(self.start):
                     m.next = "FIND"
                     with m.If(~self.whole_context & self.operand[:LINE_LOG2].any()):
@@ -108,6 +119,8 @@ class RegionRelease(wiring.Component):
             m.d.comb += self.query.mode.eq(WalkMode.SHARERS)
             with m.If(~self.walking):
                 m.next = "CLEAN"
+                with m.If(is_open(self._switches, OpenCheck.RELEASE_CLEAN)):
+                    m.next = "FORGET"
                 with m.If((self.domain == 0) | self.domain_shared):
                     m.next = "REMOVE"
 
@@ -139,7 +152,7 @@ class RegionRelease(wiring.Component):
         with m.State("FORGET"):
             m.d.comb += self.remove_domain.eq(1)
             m.next = "REMOVE"
-            with m.If(~self.slot_shared):
+            with m.If(~self.slot_shared & ~is_open(self._switches, OpenCheck.KEY_WIPE)):
                 m.next = "ERASE"
         with m.State("ERASE"):
             m.d.comb += self.key_erase.valid.eq(1)
@@ -150,6 +163,7 @@ class RegionRelease(wiring.Component):
                 m.next = "REMOVE"
         with m.State("REMOVE"):
             m.d.comb += self.remove_entry.eq(1)
+            m.d.sync += self.code.eq(self.place_code & ~self.whole_context)
             m.next = "IDLE"
             with m.If(self.whole_context):
                 m.next = "FIND"

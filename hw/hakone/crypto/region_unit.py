@@ -5,7 +5,7 @@ registers, the domain table and the key store, which reset has filled before (``
 ``region_release`` know the order of things.
 """
 
-from amaranth import Module, Mux
+from amaranth import Module, Mux, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, flipped
 
@@ -27,7 +27,8 @@ class RegionUnit(wiring.Component):
     nothing. A release takes about 40 cycles, and when a domain ends with it the cleaning of its lines, the flush of the
     instruction cache and 34 cycles for the key. The core fetches anew after every command.
 
-    Parameters: ``ram_bytes``, a power of two: regions lie inside ``RAM_BASE`` and that many bytes. Members: ``port``;
+    Parameters: ``ram_bytes``, a power of two: regions lie inside ``RAM_BASE`` and that many bytes;
+    ``switches``: see ``bus.open_checks``. Members: ``port``;
     ``attribute_install``, ``attributes``, ``contexts`` (attribute registers); ``domain_install`` with
     ``domain_number`` and ``domain_row``, ``domains`` (domain table); ``key_install``, ``key_cancel``, ``key_erase``,
     ``key_busy``, ``key_valid``, ``search`` (key store); ``clean`` (data side); ``flush_instruction`` (one cycle) and
@@ -37,8 +38,9 @@ class RegionUnit(wiring.Component):
     that the asker knows are bound, and how full the tables are.
     """
 
-    def __init__(self, ram_bytes: int):
-        self._install = RegionInstall(ram_bytes)
+    def __init__(self, ram_bytes: int, switches: Value | None = None):
+        self._switches = switches
+        self._install = RegionInstall(ram_bytes, switches)
         super().__init__(
             {
                 "port": In(RegionPort()),
@@ -66,7 +68,7 @@ class RegionUnit(wiring.Component):
         """Two workers, one walk between them."""
         m = Module()
         m.submodules.install = install = self._install
-        m.submodules.release = release = RegionRelease()
+        m.submodules.release = release = RegionRelease(self._switches)
         m.submodules.walk = walk = TableWalk()
         port = self.port
         for name in ("key_install", "search", "attribute_install"):
@@ -84,6 +86,8 @@ class RegionUnit(wiring.Component):
             self.flush_instruction.eq(release.flush_instruction),
             self.changed.eq(install.domain_install | release.remove_domain),
             port.entries.eq(self.contexts),
+            port.code.eq(release.code),
+            release.place_code.eq(self.attributes.place.code),
         ]
         self._connect_port(m, install, release)
         self._connect_walk(m, install, release, walk)

@@ -103,8 +103,8 @@ class Inside(wiring.Component):
         wiring.connect(m, core.segments, segments.port)
         wiring.connect(m, fetch.segments, segments.read[0])
         wiring.connect(m, data_side.segments, segments.read[1])
-        m.submodules.fetch_lookup = fetch_lookup = AttributeLookup(config.attribute_entries)
-        m.submodules.data_lookup = data_lookup = AttributeLookup(config.attribute_entries)
+        m.submodules.fetch_lookup = fetch_lookup = AttributeLookup(config.attribute_entries, self._switches)
+        m.submodules.data_lookup = data_lookup = AttributeLookup(config.attribute_entries, self._switches)
         m.submodules.domains = domains = DomainTable(ports=2)
         m.submodules.boot_loader = loader = BootLoader(config.ram_bytes, config.attribute_entries)
         for lookup, port, part in (
@@ -139,7 +139,7 @@ class Inside(wiring.Component):
         else:
             # Control runs: nobody uses the keys, and every slot counts as filled so that lines pass as they are.
             m.d.comb += line_cipher.key_valid.eq(0xFFFF)
-        m.submodules.regions = regions = RegionUnit(config.ram_bytes)
+        m.submodules.regions = regions = RegionUnit(config.ram_bytes, self._switches)
         wiring.connect(m, core.region, regions.port)
         self._connect_regions(m, regions, attributes, domains, key_store)
         self._connect_installs(m, loader, regions, attributes, domains, key_store)
