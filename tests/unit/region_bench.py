@@ -1,5 +1,6 @@
 """The region unit on real tables and a real key store; the bench plays the core, the caches and the segments."""
 
+import random
 import struct
 
 from amaranth import Module, Signal
@@ -81,6 +82,7 @@ class RegionBench:
 
     def __init__(self, entries=16, waits=True, seed=1):
         self.system, self.source = System(entries), seeded(seed)
+        self.noise = random.Random(seed)  # of the surroundings, so that what a test draws does not depend on cycles
         self.unit, self.entries, self.waits = self.system.unit, entries, waits
         self.memory, self.plain, self.faults, self.bases = {}, set(), {}, None
         self.loads, self.cleaned, self.flushes, self.changes = [], [], 0, 0
@@ -112,7 +114,7 @@ class RegionBench:
             await ctx.tick()
             if not ctx.get(port.load):
                 continue
-            await ctx.tick().repeat(self.source.randrange(4) + 1 if self.waits else 1)
+            await ctx.tick().repeat(self.noise.randrange(4) + 1 if self.waits else 1)
             addr, probe = ctx.get(port.addr), ctx.get(port.probe)
             assert ctx.get(port.load)
             self.loads.append((addr, probe))
@@ -123,8 +125,9 @@ class RegionBench:
             ctx.set(port.physical, self.physical(addr))
             ctx.set(port.load_done, 1)
             await ctx.tick()
-            for name in ("load_done", "protected", "physical", "data"):
-                ctx.set(getattr(port, name), 0)
+            ctx.set(port.load_done, 0)
+            for name in ("protected", "physical", "data"):  # without ``load_done`` they mean nothing
+                ctx.set(getattr(port, name), self.noise.getrandbits(len(getattr(port, name))))
 
     async def _caches(self, ctx):
         """Cleaning, which an abort stops in its middle, and flushing."""

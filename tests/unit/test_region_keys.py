@@ -113,7 +113,7 @@ def test_dead_context_leaves_with_everything_that_only_it_had():
 
 
 def test_install_that_an_interrupt_ends_at_any_cycle_leaves_nothing():
-    """Whatever the cycle: either it was aborted and nothing of it is there, or it was done."""
+    """Whatever the cycle (some are drawn): either it was aborted and nothing of it is there, or it was done."""
     bench = RegionBench(waits=False)
     wanted, aborts = region(BASE + 0x1000, number=2), 0
 
@@ -123,7 +123,8 @@ def test_install_that_an_interrupt_ends_at_any_cycle_leaves_nothing():
         before = await bench.tables(ctx)
         whole = await bench.install(ctx, wanted)
         assert await bench.release(ctx, wanted.start) == DONE
-        for cycle in range(1, whole.cycles + 1, 1 + 2 * (bench.source.random() < 0.5)):
+        cycle = 0
+        while (cycle := cycle + bench.source.randrange(1, 6)) <= whole.cycles:
             changes = bench.changes
             got = await bench.install(ctx, wanted, abort_in=cycle)
             if got == ABORTED:
@@ -131,7 +132,7 @@ def test_install_that_an_interrupt_ends_at_any_cycle_leaves_nothing():
                 assert got.cycles <= cycle + 60
                 assert bench.changes == changes
                 assert not any(ctx.get(word) for word in bench.buffer())
-                if cycle % 8 == 0:
+                if aborts % 8 == 0:
                     assert await bench.tables(ctx) == before
                     assert await bench.whole_slot_is_empty(ctx, 1)
             else:
@@ -142,7 +143,7 @@ def test_install_that_an_interrupt_ends_at_any_cycle_leaves_nothing():
         assert list(entries) == [0, 1] and list(rows) == [1, 2] and list(keys) == [0, 1]
 
     bench.run(body)
-    assert aborts > 100
+    assert aborts > 80
 
 
 def test_interrupted_release_keeps_the_entry_until_it_is_begun_again():
@@ -182,6 +183,20 @@ def test_time_does_not_depend_on_the_value_of_a_key():
     bench.run(body)
 
 
+def test_every_bit_of_the_halves_is_compared():
+    bench = RegionBench(waits=False)
+
+    async def body(bench, ctx):
+        for bit in (0, 31, 32, 63, 95, 120, 127):
+            half = int.from_bytes(key(3, 16), "little")
+            other = (half ^ 1 << bit).to_bytes(16, "little")
+            assert await bench.install(ctx, with_key(key(3, 16) + other)) == DONE
+            assert await bench.release(ctx, BASE) == DONE
+        assert await bench.install(ctx, with_key(key(3, 16) * 2)) == (RegionStatus.BAD_KEY, Sub.NONE, False)
+
+    bench.run(body)
+
+
 def test_nothing_of_a_key_stays_in_the_unit():
     bench = RegionBench()
 
@@ -208,7 +223,7 @@ def test_flag_for_execution_is_kept_and_shared_regions_may_differ_in_rights():
     bench.run(body)
 
 
-def test_poisoned_domain_is_bound_until_its_last_entry_goes():
+def test_poisoned_domain_stays_so_for_everyone_until_its_last_entry_goes():
     bench = RegionBench()
 
     async def body(bench, ctx):
@@ -223,7 +238,11 @@ def test_poisoned_domain_is_bound_until_its_last_entry_goes():
         assert await bench.install(ctx, region(BASE + 0x2000, tag=2), 2) == DONE
         entries, rows, *_, poisoned = await bench.tables(ctx)
         assert entries[1]["domain"] == 2 and list(rows) == [2] and poisoned == 1 << 1
-        assert await bench.release(ctx, BASE) == DONE
+        assert await bench.install(ctx, region(), 3) == DONE  # who joins finds it poisoned
+        entries, rows, *_, poisoned = await bench.tables(ctx)
+        assert entries[2]["domain"] == 1 and list(rows) == [2] and poisoned == 1 << 1
+        for context in (1, 3):
+            assert await bench.release(ctx, BASE, context) == DONE
         assert await bench.install(ctx, region(BASE + 0x4000), 2) == DONE
         entries, rows, *_, poisoned = await bench.tables(ctx)
         assert entries[0]["domain"] == 1 and list(rows) == [1, 2] and poisoned == 0

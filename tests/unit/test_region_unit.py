@@ -64,7 +64,7 @@ def _random_description(source, bases):
         return window(start, size, source.choice((RW, RegionFlag.READ))), segment
     make = source.choice((region, region, long_region))
     flags = source.choice((RW, RW, RegionFlag(63), RegionFlag(64)))
-    return make(start, size, source.randrange(3), source.randrange(4), flags), segment
+    return make(start, size, source.randrange(2), source.randrange(3), flags), segment
 
 
 @pytest.mark.requirement("AR-09")
