@@ -67,7 +67,9 @@ def test_program_without_mode_instructions_runs_in_the_mode_of_its_regions(runs)
         inside |= here
         plain = xts(place, place["start"], seen.chip(place["start"], place["bytes"]), decrypt=True)
         for record in records[here]:
-            assert plain[record["pc"] - place["start"] :][:4] == int(record["raw"]).to_bytes(4, "little")
+            size = 4 if record["raw"] & 3 == 3 else 2  # the linker makes some calls short
+            at = record["pc"] - place["start"]
+            assert plain[at : at + size] == int(record["raw"]).to_bytes(4, "little")[:size]
         keys.append(place["key"])
         assert here.sum() > 8
     assert (encrypted == inside).all() and keys[0] != keys[1]

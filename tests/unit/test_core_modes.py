@@ -8,7 +8,7 @@ from collections import Counter
 
 import pytest
 from amaranth_bench import seeded
-from core_bench import Machine, Program, Region, compare, run_program
+from core_bench import STATE, Machine, Program, Region, compare, run_program, unpack
 from test_core_contexts import put, run_context, start
 
 from hakone.bus.open_checks import OpenCheck
@@ -582,3 +582,37 @@ def test_contexts_keep_their_own_links_and_stack_pointers():
     switched = Counter(t["context"] for t in machine.traps)
     assert min(switched.values()) > 10
     compare(machine, list(space.segments().items()), frozenset({1, 2}))
+
+
+def test_handler_is_told_of_the_trap_context_and_of_level_3_only():
+    """No region is open to a handler's plain code: the trap context at any level, and any context at level 3."""
+    program = Program()
+    start(program)
+    put(program, 1, 0, "user")
+    run_context(program)
+    program.label("trapped")
+    program.csrw(Csr.HXTVEC, "lifted")
+    program.csrw(Csr.HXTCTX, 3)
+    program.op("ecall")  # context 3 is the trap context, and at level 3 when it is no more
+    program.label("lifted")
+    program.csrw(Csr.HXTCTX, 0)
+    program.op("addi", 5, 0, imm=1)
+    program.csrw(Csr.MTVEC, "failed")
+    program.csrw(Csr.HXTVEC, "failed")
+    program.csrw(Csr.MEPC, "lowered")
+    program.csrw(Csr.HXTCTX, 3)
+    program.li(5, 3 << 11)
+    program.op("csrrc", 0, 5, imm=int(Csr.MSTATUS))
+    program.op("mret")
+    program.label("lowered")  # the trap context at user level
+    program.op("ecall")
+    program.align(4)
+    program.label("failed")
+    program.finish()
+    program.label("user")
+    program.op("ecall")
+    machine = run_program(program, seeded())
+    states = [unpack(STATE, state) for state in machine.states]
+    seen = {(s["context"], s["level"], s["handler"]) for s in states}
+    assert seen == {(0, 3, 1), (1, 0, 0), (3, 3, 1), (3, 0, 1)}
+    assert not any(s["encrypted"] or s["automatic"] for s in states)
