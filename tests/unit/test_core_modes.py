@@ -431,6 +431,47 @@ def test_link_is_used_by_one_return_only():
     assert last_fault(machine) == NO_LANDING and machine.registers(1)[A0] == 1
 
 
+@pytest.mark.parametrize("call", [False, True])
+def test_call_of_a_return_address_is_no_return(call):
+    """B calls A, which jumps to B's return address. As a call this leaves a link of its own, which hides the older."""
+    space = Space()
+    p, a, b = (space.sides[base] for base in (PLAIN, A, B))
+    go(p, "jalr", B)
+    a.custom("cryptoland")
+    a.op("c.jalr" if call else "c.jr", rs1=RA)
+    b.custom("cryptoland")
+    go(b, "jalr", A, RA)
+    b.op("addi", A0, A0, imm=1)
+    b.op("ebreak")
+    machine = space.run()
+    assert last_fault(machine) == (NO_LANDING if call else (BREAK, 0, 1))
+    assert machine.registers(1)[A0] == int(not call)
+    space.check(machine)
+
+
+@pytest.mark.parametrize("last", ["ecall", "ebreak"])
+def test_link_of_a_call_is_not_made_by_what_comes_after_its_first_instruction(last):
+    """A call within the region to its last instruction: what goes on behind it was not called."""
+    space = Space(resume=1)
+    p, a = space.sides[PLAIN], space.sides[A]
+    go(p, "jalr", A)
+    a.custom("cryptoland")
+    a.op("jal", RA, imm="last")
+    a.op("addi", A0, A0, imm=1)
+    a.op("ebreak")
+    a.label("last")
+    a.op(last)
+    a.label("plain")
+    ret(a)
+    machine = space.run(regions=[Region(A, a.labels["plain"], 3, 5, automatic=True)])
+    if last == "ecall":  # a sealed context goes on behind it
+        assert trace(machine, a.labels["plain"]) and last_fault(machine) == NO_LANDING
+    else:
+        assert last_fault(machine) == (BREAK, 0, 1)
+    assert machine.registers(1)[A0] == 0
+    space.check(machine)
+
+
 def recursion(depth: int, resume: int = 0, **options) -> tuple[Space, Machine, int]:
     """Code under key A calls plain code, that calls it again, ``depth`` times; then they return. a7 is the stack.
 
