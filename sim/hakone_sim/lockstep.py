@@ -9,6 +9,7 @@ import argparse
 import random
 import sys
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from hakone.soc.config import PRESETS, SocConfig
 
 from . import trace
 from .coverage import Coverage
+from .models.context_model import CodeRegion
 from .models.mismatch import MismatchError
 from .models.reference import STEP, Reference
 from .models.store_log import STORE
@@ -63,9 +65,19 @@ def stores_of(records: np.ndarray, ram_end: int) -> np.ndarray:
     return stores
 
 
-def compare(records: np.ndarray, program: Program, config: SocConfig, repeat: str = "") -> int:
-    """Replay the records of a run; returns the number of instructions. Raises ``MismatchError``."""
-    reference = Reference(list(program.segments), ram_bytes=config.ram_bytes, clock_hz=config.clock_hz, repeat=repeat)
+def compare(
+    records: np.ndarray,
+    program: Program,
+    config: SocConfig,
+    repeat: str = "",
+    regions: Sequence[CodeRegion] = (),
+) -> int:
+    """Replay the records of a run; returns the number of instructions. ``regions``: see ``Reference``. Raises
+    ``MismatchError``.
+    """
+    reference = Reference(
+        list(program.segments), ram_bytes=config.ram_bytes, clock_hz=config.clock_hz, repeat=repeat, regions=regions
+    )
     ram_end = 0x8000_0000 + config.ram_bytes
     for first in range(0, len(records), PIECE):
         piece = records[first : first + PIECE]

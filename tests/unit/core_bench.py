@@ -162,8 +162,8 @@ class Machine:
 
     ``gap``, ``busy``, ``mispredict``: chances of a cycle without instruction, of a slow memory operation, of a random
     prediction. ``inputs(machine)`` may set interrupt lines each cycle, or ``erased`` to a key slot that is wiped in it.
-    ``open_checks``: bits of ``OpenCheck``. ``events`` counts the core's event outputs; ``accesses`` are the address and
-    the ``ExecState`` of every access.
+    ``predict`` has the targets of transfers that are predicted taken. ``open_checks``: bits of ``OpenCheck``.
+    ``events`` counts the core's event outputs; ``accesses`` are the address and the ``ExecState`` of every access.
     """
 
     segments: dict[int, bytes]
@@ -191,6 +191,7 @@ class Machine:
     accesses: list[tuple[int, dict[str, int]]] = field(default_factory=list)
     erased: int | None = None
     open_checks: int = 0
+    predict: dict[int, int] = field(default_factory=dict)
     cleared_predictor: int = 0
     flushes: int = 0
     halted: int = 0
@@ -249,7 +250,10 @@ class Machine:
             if region:
                 values |= {"key_slot": region.key_slot, "owner": region.owner, "domain": region.key_slot, "region": 1}
                 values |= {"automatic": region.automatic}
-            if self.rng.random() < self.mispredict:
+            if pc in self.predict:
+                following = self.predict[pc]
+                values |= {"predicted_taken": 1, "predicted_target": following}
+            elif self.rng.random() < self.mispredict:
                 following = self.rng.choice((following, pc + 2 * self.rng.randrange(-8, 9)))
                 values |= {"predicted_taken": 1, "predicted_target": following}
             self.fetch_pc = following

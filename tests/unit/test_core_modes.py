@@ -8,7 +8,7 @@ from collections import Counter
 
 import pytest
 from amaranth_bench import seeded
-from core_bench import Machine, Program, Region, compare, run_program
+from core_bench import STATE, Machine, Program, Region, compare, run_program, unpack
 from test_core_contexts import put, run_context, start
 
 from hakone.bus.open_checks import OpenCheck
@@ -70,7 +70,7 @@ class Space:
 
     def check(self, machine: Machine) -> int:
         """Compare with the reference, and every access with the code that made it."""
-        makers = [r for r in machine.records if r["retire"] and r["raw"] & 0x7F in (0x03, 0x23)]
+        makers = [r for r in machine.records if r["retire"] and r["raw"] & 0x7F in (0x03, 0x23, 0x2F)]
         assert len(makers) <= len(machine.accesses)
         for record, (_, state) in zip(makers, machine.accesses, strict=False):
             region = next((r for r in machine.regions if r.start <= record["pc"] < r.end), None)
@@ -431,6 +431,47 @@ def test_link_is_used_by_one_return_only():
     assert last_fault(machine) == NO_LANDING and machine.registers(1)[A0] == 1
 
 
+@pytest.mark.parametrize("call", [False, True])
+def test_call_of_a_return_address_is_no_return(call):
+    """B calls A, which jumps to B's return address. As a call this leaves a link of its own, which hides the older."""
+    space = Space()
+    p, a, b = (space.sides[base] for base in (PLAIN, A, B))
+    go(p, "jalr", B)
+    a.custom("cryptoland")
+    a.op("c.jalr" if call else "c.jr", rs1=RA)
+    b.custom("cryptoland")
+    go(b, "jalr", A, RA)
+    b.op("addi", A0, A0, imm=1)
+    b.op("ebreak")
+    machine = space.run()
+    assert last_fault(machine) == (NO_LANDING if call else (BREAK, 0, 1))
+    assert machine.registers(1)[A0] == int(not call)
+    space.check(machine)
+
+
+@pytest.mark.parametrize("last", ["ecall", "ebreak"])
+def test_link_of_a_call_is_not_made_by_what_comes_after_its_first_instruction(last):
+    """A call within the region to its last instruction: what goes on behind it was not called."""
+    space = Space(resume=1)
+    p, a = space.sides[PLAIN], space.sides[A]
+    go(p, "jalr", A)
+    a.custom("cryptoland")
+    a.op("jal", RA, imm="last")
+    a.op("addi", A0, A0, imm=1)
+    a.op("ebreak")
+    a.label("last")
+    a.op(last)
+    a.label("plain")
+    ret(a)
+    machine = space.run(regions=[Region(A, a.labels["plain"], 3, 5, automatic=True)])
+    if last == "ecall":  # a sealed context goes on behind it
+        assert trace(machine, a.labels["plain"]) and last_fault(machine) == NO_LANDING
+    else:
+        assert last_fault(machine) == (BREAK, 0, 1)
+    assert machine.registers(1)[A0] == 0
+    space.check(machine)
+
+
 def recursion(depth: int, resume: int = 0, **options) -> tuple[Space, Machine, int]:
     """Code under key A calls plain code, that calls it again, ``depth`` times; then they return. a7 is the stack.
 
@@ -459,6 +500,87 @@ def recursion(depth: int, resume: int = 0, **options) -> tuple[Space, Machine, i
             side.label("leaf")
         ret(side)
     return space, space.run(cycles=8000, **options), p.labels["callee"]
+
+
+def test_nothing_of_the_first_instruction_happens_under_the_old_mode():
+    """Whatever stands where code goes to: a jump, a store, a load, a system instruction. Each is executed once."""
+    space = Space()
+    p, a = space.sides[PLAIN], space.sides[A]
+    go(p, "jalr", A, RA)
+    p.op("ebreak")
+    firsts = {
+        "jump": lambda: p.op("jal", 0, imm="over"),
+        "branch": lambda: p.op("beq", imm="behind"),
+        "store": lambda: p.op("sw", rs1=A0, rs2=A0),
+        "load": lambda: p.op("lw", 12, A0),
+        "call": lambda: p.op("jalr", 5, 16),
+        "atomic": lambda: p.op("amoadd.w", 13, A0, A0),
+    }
+    for name, first in firsts.items():
+        p.label(name)
+        first()
+        if name == "jump":
+            p.op("ebreak")
+            p.label("over")
+        p.label(name + " behind" if name != "branch" else "behind")
+        p.op("addi", 11, 11, imm=1)
+        ret(p)
+    a.custom("cryptoland")
+    a.op("addi", 17, RA, imm=0)
+    a.li(A0, DATA)
+    a.li(16, p.labels["call behind"])
+    for name in firsts:
+        go(a, "jalr", p.labels[name], RA)
+    a.op("addi", RA, 17, imm=0)
+    ret(a)
+    for latency in (0, 1):
+        machine = space.run(fetch_latency=latency)
+        assert last_fault(machine) == (BREAK, 0, 0)
+        assert machine.registers(1)[11] == len(firsts)
+        assert [address for address, s in machine.accesses if s["context"] == 1] == [DATA] * 3
+        space.check(machine)
+
+
+def test_reservation_ends_at_a_crossing():
+    space = Space()
+    p, a = space.sides[PLAIN], space.sides[A]
+    for side in (p, a):
+        if side is a:
+            side.custom("cryptoland")
+        side.li(9, DATA)
+        side.op("sc.w", 11 + (side is a), 9, 9)
+        side.op("lr.w", 5, 9)
+        if side is p:
+            go(side, "jalr", A, RA)
+            side.li(9, DATA)
+            side.op("sc.w", 13, 9, 9)
+            side.op("ebreak")
+        else:
+            ret(side)
+    machine = space.run()
+    assert last_fault(machine) == (BREAK, 0, 0)
+    assert machine.registers(1)[11:14] == [1, 1, 1]
+
+
+def learned(machine: Machine) -> dict[int, int]:
+    """Where each jump of context 1 went last."""
+    way = [r for r in machine.records if r["context"] == 1]
+    pairs = zip(way, way[1:], strict=False)
+    return {r["pc"]: after["pc"] for r, after in pairs if abs(after["pc"] - r["pc"]) > 4 and r["retire"]}
+
+
+def test_crossings_behind_predicted_calls_and_returns_are_the_same():
+    """Right predictions bring the crossing into the pipeline directly behind its call."""
+    space, _ = chain("c.jalr")
+    first = space.run()
+    predict = learned(first)
+    second = space.run(predict=predict)
+    assert first.events["mispredict"] > second.events["mispredict"] and len(predict) >= 6
+    assert [r["pc"] for r in first.records] == [r["pc"] for r in second.records]
+    space.check(second)
+    _, quiet, _ = recursion(9)
+    _, machine, callee = recursion(9, predict=learned(quiet))
+    assert machine.traps[0]["pc"] == callee and last_fault(machine)[1] == Sub.MODE_BACKLINK_OVERFLOW.value
 
 
 @pytest.mark.requirement("XM-08")
@@ -582,3 +704,37 @@ def test_contexts_keep_their_own_links_and_stack_pointers():
     switched = Counter(t["context"] for t in machine.traps)
     assert min(switched.values()) > 10
     compare(machine, list(space.segments().items()), frozenset({1, 2}))
+
+
+def test_handler_is_told_of_the_trap_context_and_of_level_3_only():
+    """No region is open to a handler's plain code: the trap context at any level, and any context at level 3."""
+    program = Program()
+    start(program)
+    put(program, 1, 0, "user")
+    run_context(program)
+    program.label("trapped")
+    program.csrw(Csr.HXTVEC, "lifted")
+    program.csrw(Csr.HXTCTX, 3)
+    program.op("ecall")  # context 3 is the trap context, and at level 3 when it is no more
+    program.label("lifted")
+    program.csrw(Csr.HXTCTX, 0)
+    program.op("addi", 5, 0, imm=1)
+    program.csrw(Csr.MTVEC, "failed")
+    program.csrw(Csr.HXTVEC, "failed")
+    program.csrw(Csr.MEPC, "lowered")
+    program.csrw(Csr.HXTCTX, 3)
+    program.li(5, 3 << 11)
+    program.op("csrrc", 0, 5, imm=int(Csr.MSTATUS))
+    program.op("mret")
+    program.label("lowered")  # the trap context at user level
+    program.op("ecall")
+    program.align(4)
+    program.label("failed")
+    program.finish()
+    program.label("user")
+    program.op("ecall")
+    machine = run_program(program, seeded())
+    states = [unpack(STATE, state) for state in machine.states]
+    seen = {(s["context"], s["level"], s["handler"]) for s in states}
+    assert seen == {(0, 3, 1), (1, 0, 0), (3, 3, 1), (3, 0, 1)}
+    assert not any(s["encrypted"] or s["automatic"] for s in states)

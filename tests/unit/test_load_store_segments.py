@@ -359,14 +359,14 @@ def test_no_region_is_open_to_a_handler():
     assert got == [None, Sub.REGION_PLAIN_ACCESS, None, None]
 
 
-BASES = (RAM_BASE, RAM_BASE + 0x1000, RAM_BASE + RAM_BYTES - 0x1000, 0, UART.base, 0xFFFF_F000, 0x7FFF_F000)
+BASES = (*3 * (RAM_BASE, RAM_BASE + 0x1000), RAM_BASE + RAM_BYTES - 0x1000, 0, UART.base, 0xFFFF_F000, 0x7FFF_F000)
 LIMITS = (0, 3, 62, 63, 64, 0xFFF, 0x1000, 0x1003, LAST_OFFSET - 1, LAST_OFFSET)
 NUMBERS = (1, 2, 8)
 
 
 def _op(rng, limits):
     """An access where something can go wrong: at the ends of what was loaded, at those of segments, anywhere."""
-    number = rng.choice((*NUMBERS, 3))
+    number = rng.choice((*2 * NUMBERS, 3))
     place = rng.random()
     offset = rng.randrange(0x1100) if place < 0.5 else limits.get(number, 0) + rng.randrange(-5, 6)
     addr = (number << 28) + offset if place < 0.9 else ((number + 1) << 28) - rng.randrange(4)
@@ -391,7 +391,12 @@ def test_random_segments_and_accesses(seed):
     )
     states = [State(c, level=level) for c in (0, 1, 2) for level in (0, 1, 3)]
     states += [State(1, 1, 2, 5, level=0), State(2, 1, 2, 5, level=0), State(1, level=0, handler=1)]
-    bench = Bench(entries, ram_bytes=RAM_BYTES, rng=rng, gaps=0.2, waits=0.3, latency=rng.choice((1, 6)))
+    # The instruction cache asks for the same lines under every domain, so that they are taken away at any moment.
+    around = {
+        "rate": 0.03,
+        "choose": lambda rng: (flat + rng.choice((0, 64)) + rng.randrange(4), rng.choice((0, 3, 4))),
+    }
+    bench = Bench(entries, ram_bytes=RAM_BYTES, rng=rng, gaps=0.2, waits=0.3, latency=rng.choice((1, 6)), **around)
 
     async def body(bench):
         limits, kinds = {}, {}
@@ -420,7 +425,7 @@ def test_random_segments_and_accesses(seed):
         await bench.settle()
         await bench.clean()
         bench.compare()
-        rules = {Sub.SEGMENT_ABSENT, Sub.SEGMENT_RING, Sub.SEGMENT_RIGHT, Sub.SEGMENT_LIMIT, Sub.REGION_MOVED}
-        assert rules < set(kinds) and kinds[None] > 50, kinds
+        rules = {Sub.SEGMENT_ABSENT, Sub.SEGMENT_RING, Sub.SEGMENT_RIGHT, Sub.SEGMENT_LIMIT}
+        assert rules < set(kinds) and kinds[None] > 30, kinds
 
     bench.run(body)

@@ -58,9 +58,9 @@ class Sub(enum.Enum, shape=8):
     REGION_OPERAND = 0x0B  #: setik, clrk: the operand is misaligned or has reserved bits set
     # Cause.MODE
     MODE_FETCH_OUTSIDE = 0x10  #: explicit encrypted execution left its key's regions
-    MODE_PLAIN_FETCH = 0x11  #: plain code ran into an explicit region
+    MODE_PLAIN_FETCH = 0x11  #: plain or automatic code ran into an explicit region
     MODE_NO_LANDING = 0x12  #: encrypted code was entered elsewhere than at cryptoland
-    MODE_CONTEXT = 0x13  #: cryptomode in context 0, in a trap context or at level 3
+    MODE_CONTEXT = 0x13  #: encrypted code entered in context 0, in a trap context or at level 3
     MODE_NOT_PLAIN = 0x14  #: cryptomode in encrypted mode
     MODE_NOT_ENCRYPTED = 0x15  #: retmode or setik in plain mode
     MODE_BACKLINK_OVERFLOW = 0x16  #: more than eight back links
