@@ -42,9 +42,11 @@ class Space:
         self.main.csrw(Csr.MIE, 1 << Interrupt.EXTERNAL.value)
         put(self.main, 1, 0, PLAIN)
         put(self.main, 1, SP, 0xA000)
+        self.main.csrr(18, Csr.MINSTRET)
         run_context(self.main)
         self.main.align(4)
         self.main.label("trapped")
+        self.main.csrr(27, Csr.MINSTRET)
         self.main.csrr(20, Csr.MCAUSE)
         self.main.csrr(22, Csr.HXCTX)
         self.main.csrr(23, Csr.HXSUB)
@@ -196,6 +198,15 @@ def chain(call: str) -> tuple[Space, tuple[int, int]]:
         side.op("addi", 14 + (side is b), SP, imm=0)
         ret(side)
     return space, (a.labels["back"], b.labels["back"])
+
+
+def test_crossing_is_no_instruction():
+    """Neither in the trace nor in the counter, which counts plain instructions."""
+    _, machine = plain_calls_a()
+    retired = [r for r in machine.records if r["retire"]]
+    first, second = (n for n, r in enumerate(retired) if r["rd_write"] and r["rd"] in (18, 27) and not r["context"])
+    plain = sum(not r["encrypted"] for r in retired[first:second])
+    assert retired[second]["value"] - retired[first]["value"] == plain
 
 
 def test_first_crossing_seals_the_context():
