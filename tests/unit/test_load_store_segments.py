@@ -314,6 +314,17 @@ def test_probe_translates_one_byte_in_one_cycle_and_touches_nothing():
     simulate(body, *entries)
 
 
+def test_probe_of_a_cached_line_leaves_the_order_of_replacement():
+    """The line that was used longest ago goes next, probed or not."""
+    lines = [RAM_BASE + 0x200 * k for k in range(3)]
+
+    async def body(bench):
+        await bench.pipeline([load(lines[0]), load(lines[1]), Op(MemoryOp.PROBE, lines[0], 0), load(lines[2])])
+        assert await bench.do(load(lines[1])) == 1, "the probe made the older line the younger one"
+
+    simulate(body)
+
+
 MOVED = (
     (RAM_BASE, XTS, None),
     (RAM_BASE + 0x1000, XTS, Sub.REGION_MOVED),
