@@ -8,6 +8,7 @@ run of a tree with changes that are not committed says so.
 
 import argparse
 import json
+import random
 import subprocess
 import sys
 import tempfile
@@ -58,7 +59,29 @@ def _lines(seed: int, _notes: dict) -> int:
             raise MismatchError(str(error)) from error
 
 
+def _contexts(seed: int, notes: dict) -> int:
+    """A part of the sequences that cover the model of contexts, in the core; the bench is the unit tests'."""
+    if (folder := str(ROOT / "tests" / "unit")) not in sys.path:
+        sys.path.insert(0, folder)
+    import context_bench
+
+    from .models.context_cover import cover
+
+    sequences, pairs = cover()
+    notes["sequences"], notes["pairs"] = len(sequences), pairs
+    rng = random.Random(seed)
+    own = sequences[seed % _PARTS :: _PARTS]
+    try:
+        for start, moves in own:
+            context_bench.run_sequence(start, moves, rng, gap=rng.choice((0, 0.3)), busy=0.3)
+    except context_bench.MismatchError as error:
+        raise MismatchError(str(error)) from error
+    return sum(len(moves) for _, moves in own)
+
+
+_PARTS = 64  #: seeds in which ``_contexts`` has gone through all sequences
 CAMPAIGNS = {
+    "contexts": Campaign("moves", 9_200, _contexts),
     "lockstep": Campaign("instructions", 1_000_000, _lockstep),
     "lines": Campaign("lines", 100_000, _lines),
 }
