@@ -20,7 +20,7 @@ class Sequence(Machine):
 
     def __init__(self, items: list[Item], rng, **options):
         self._pc = None
-        super().__init__({}, rng, boot_contexts=BOOT_CONTEXTS, region=RegionScript(slow=2), **options)
+        super().__init__({}, rng, boot_contexts=BOOT_CONTEXTS, region=RegionScript(slow=2, code=1), **options)
         self._items, self._next = items, 0
         self._fed: list[Item] = []  # handed out, not done yet
         self._barrier: Item | None = None
@@ -139,11 +139,13 @@ class Sequence(Machine):
             raise MismatchError(f"{item.move}: {item.word:#010x} at {item.at:#x}: {seen}, not {expected}")
 
 
-def run_sequence(start, moves, rng, *, without=(), salt=0, thorough=False, **options) -> Sequence:
-    """Drive the core from reset through ``moves``, as far as they are possible; ``Script`` explains the options."""
+def run_sequence(start, moves, rng, *, without=(), salt=0, thorough=False, whole=False, **options) -> Sequence:
+    """Drive the core from reset through ``moves``, as far as they are possible; with ``whole`` all must be. The other
+    options are explained by ``Script``."""
     script = Script(start, frozenset(without), salt, thorough)
     for move in moves:
         if not script.add(move):
+            assert not whole, f"{move} is not possible"
             break
     machine = Sequence(script.items, rng, **options)
     try:

@@ -161,6 +161,7 @@ class Script:
             return False
         getattr(self, "_" + move.name)(before, step, move.on)
         self.state = after = step.state
+        del self.links[after.link_count :]
         if step.cause or step.interrupt:
             self._handled(before, step)
         if after.running != 1 or settled(after):
@@ -259,7 +260,12 @@ class Script:
         after = step.state
         self._regions(after, tuple(_slots(s) - _slots(after)))
 
-    _install = _release = _unshare = _changed
+    _install = _unshare = _changed
+
+    def _release(self, s: State, step: Step, code: int):
+        self._li(5, VICTIM if code == Code.VICTIM else STRANGER)
+        self._item(self._custom("clrk", rs1=5), drains=True)
+        self._changed(s, step)
 
     def _mret(self, s: State, step: Step, _on: int):
         target = PLAIN + 0x8000
@@ -292,14 +298,11 @@ class Script:
         self._li(5, address)
         if not self._ended(self._custom("cryptomode", rs1=5), step):
             self._go(self._custom("cryptomode", rs1=5), address)
-            self._linked(s, step.state)
 
     def _linked(self, s: State, after: State, pushed: int = 0):
-        """Keep the links' addresses as the model keeps the links."""
+        """Keep the address of a new link."""
         if after.link_count > s.link_count:
             self.links.append(pushed)
-        else:
-            del self.links[after.link_count :]
 
     def _jump(self, s: State, step: Step, place: int):
         address = self._address(s, Place(place))
@@ -366,3 +369,8 @@ class Script:
         elif (s.mode, s.code) != (after.mode, after.code):
             self._cross()
             self._linked(s, after, self._pending)
+        elif after.mode == Mode.PLAIN and not step.leak:
+            # Plain code where a region may be installed, later: it goes to where none ever is.
+            self.state = after
+            self._li(5, PLAIN + 0x4000)
+            self._go(word("jalr", 0, 5), PLAIN + 0x4000)

@@ -18,11 +18,11 @@ from hakone_sim.models.context_state import State
 from hakone_sim.models.context_steps import Move
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "contexts.md"
-ROWS = dict(read_row(line)[:3:2] for line in PAGE.read_text().splitlines() if line.startswith("| `"))
-STARTS = {read_row(line)[0]: read_row(line)[3] for line in PAGE.read_text().splitlines() if line.startswith("| `")}
+LINES = [read_row(line) for line in PAGE.read_text().splitlines() if line.startswith("| `")]
+ROWS = {rule: moves for rule, _, moves, _ in LINES}
+STARTS = {rule: start for rule, _, _, start in LINES}
 SAMPLE = 2  #: sequences of each kind of region
-#: The core has eight links, and drops one when its key is erased: not what the model says.
-NOT_ASKED = {"link_overflow", "links_end_with_code"}
+NOT_ASKED = {"link_overflow"}  #: the core has eight links
 
 
 @pytest.mark.parametrize("automatic", [False, True])
@@ -35,10 +35,30 @@ def test_core_agrees_with_the_model_in_a_sample_of_its_sequences(automatic):
 
 
 @pytest.mark.parametrize("rule", [rule for rule in RULES if rule not in NOT_ASKED])
-def test_core_differs_from_a_model_without(rule):
-    """The core has the rule: on the way to the leak it does something else."""
+def test_core_has_the_rule(rule):
+    """On the way to the leak it does what the model says, and something else than a model without the rule."""
+    moves = (*ROWS[rule], Move("fetch"))
+    run_sequence(STARTS[rule], moves, seeded())
     with pytest.raises(MismatchError, match=r"not \{|fetches"):
-        run_sequence(STARTS[rule], (*ROWS[rule], Move("fetch")), seeded(), without=[rule])
+        run_sequence(STARTS[rule], moves, seeded(), without=[rule])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ctxrun 1, jump victim_landing, fetch, fetch, work, interrupt, ctxget 1, ctxput 1, hxtctx 1",
+        "hxtctx 1, ctxrun 1, jump victim_landing, fetch",
+        "hxtctx 1, ecall, hxtctx 0, jump victim_landing, fetch",
+        "ctxrun 1, jump victim_landing, fetch, interrupt, ctxrun 1, fetch, work, call_out, interrupt, ctxrun 1, fetch, "
+        "jump newest_link, fetch, interrupt, ctxrun 1, fetch, work, jump_out, fetch, jump newest_link, fetch, fetch",
+        "ctxrun 1, jump victim_landing, fetch, fetch, work, call_stranger, interrupt, ctxrun 1, fetch, write, "
+        "jump newest_link, interrupt, ctxrun 1, fetch, fetch, ecall",
+    ],
+)
+def test_automatic_code_is_entered_and_left_as_the_model_says(text):
+    """Sealed by the crossing; refused where `cryptomode` is; every interrupt on the way kept without a trace."""
+    moves = [Move.read(name) for name in text.split(", ")]
+    run_sequence(State(automatic=True), moves, seeded(), whole=True)
 
 
 @pytest.mark.requirement("CX-06")

@@ -7,6 +7,7 @@ what can be done behind them, until every pair of situation and move was made on
 """
 
 from collections import deque
+from functools import cache
 
 from hakone.isa.cause import Sub
 
@@ -15,20 +16,18 @@ from .context_search import origin, path
 from .context_state import Code, State
 from .context_steps import Move, Step
 
-#: What cannot be asked of the core alone, or is not in it: see ``drivable``.
+#: Without a second user of the key: it makes no other situation.
 STARTS = (State(automatic=False), State(automatic=True))
 LONGEST = 40  #: moves of a sequence, about
 NEAR = 200  #: states that are looked at for a continuation
 
 
 def drivable(state: State, move: Move, step: Step) -> bool:
-    """Can the core be driven through this move? Not so for an overflow of links (it has more than the model), nor for a
-    release while links are open (it forgets those of the wiped key, the model all)."""
+    """Can the core be driven through this move? Not so for an overflow of links (it has more than the model), nor where
+    the region unit would refuse."""
     if step.sub == Sub.MODE_BACKLINK_OVERFLOW or step.halted:
         return False
-    if move.name == "release":
-        return state.link_count == 0 and state.slot_of(Code(move.on)) >= 0
-    return True
+    return move.name != "release" or state.slot_of(Code(move.on)) >= 0
 
 
 def situation(s: State) -> tuple:
@@ -39,6 +38,7 @@ def situation(s: State) -> tuple:
     return s.running, s.trap_context, s.running_level, s.automatic, there, s.other_exists, own
 
 
+@cache
 def cover(limit: int | None = None) -> tuple[list[tuple[State, tuple[Move, ...]]], int]:
     """Sequences, each with the state it starts from, and the number of pairs that they cover. ``limit``: stop looking
     after so many states."""
