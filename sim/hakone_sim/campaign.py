@@ -81,7 +81,7 @@ def _contexts(seed: int, notes: dict) -> int:
 
 _PARTS = 64  #: seeds in which ``_contexts`` has gone through all sequences
 CAMPAIGNS = {
-    "contexts": Campaign("moves", 9_200, _contexts),
+    "contexts": Campaign("moves", 9_500, _contexts),
     "lockstep": Campaign("instructions", 1_000_000, _lockstep),
     "lines": Campaign("lines", 100_000, _lines),
 }

@@ -324,6 +324,11 @@ class Script:
     def _declare(self, step: Step):
         self._li(KEPT, step.state.kept)
 
+    def _new_place(self):
+        """No two links lead to one address."""
+        while self.at + 4 in self.links:
+            self._item(NOP)
+
     def _leave(self, s: State, step: Step, _on: int):
         self._declare(step)
         self._li(6, PLAIN + 0x4000)
@@ -332,6 +337,7 @@ class Script:
     def _call(self, s: State, step: Step, _on: int):
         self._declare(step)
         self._li(6, PLAIN + 0x4000)
+        self._new_place()
         self._linked(s, step.state, self.at + 4)
         self._go(self._custom("retmode", 1, 6), PLAIN + 0x4000)
 
@@ -343,12 +349,14 @@ class Script:
     def _call_out(self, s: State, step: Step, _on: int):
         self._declare(step)
         self._li(6, PLAIN + 0x4000)
+        self._new_place()
         self._pending = self.at + 4
         self._go(word("jalr", 1, 6), PLAIN + 0x4000)
 
     def _call_stranger(self, s: State, step: Step, _on: int):
         self._declare(step)
         self._li(6, STRANGER)
+        self._new_place()
         self._linked(s, step.state, self.at + 4)
         self._go(word("jalr", 1, 6), STRANGER)
         self._cross()
