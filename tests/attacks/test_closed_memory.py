@@ -1,4 +1,4 @@
-"""Attacks 27 to 33, 35 to 37, 41, 43, 45: other contexts, the operating system and dead programs' remains against
+"""Attacks 27 to 33, 35 to 37, 41, 43 to 45: other contexts, the operating system and dead programs' remains against
 closed memory.
 
 Each is one set of scripts (``actors``), run twice: on the system as it is, and as control with the one protection
@@ -14,7 +14,8 @@ from actors import KEY_B, answers, begin, do, inside, install, keep, records, re
 from observation import CLOSED, OPEN, Seen, observe
 
 from hakone.bus.open_checks import OpenCheck
-from hakone.isa.cause import Cause, Sub
+from hakone.isa.cause import Cause, Interrupt, Sub
+from hakone.isa.csr import HXCTX_ENCRYPTED
 from hakone.isa.encoding import CLRK_CONTEXT
 from hakone.isa.formats import RegionStatus
 from hakone_sim.evidence import evidence
@@ -246,6 +247,48 @@ def test_attack_on_closed_memory(attack, closed, programs, tmp_path):
 def test_owner_still_has_its_data_after_an_alias_was_read(closed, programs):
     """29: the other key's reading has cost the owner nothing."""
     assert loaded(1)(closed["29"], programs[29])
+
+
+INTERRUPT = 1 << 31 | Interrupt.TIMER.value
+A0 = 10
+
+
+def interrupted(program: Program, ticks: int) -> dict:
+    """44: context 1 enters encrypted mode at plain code that the operating system has planted; the timer strikes
+    ``ticks`` after it was started, and it goes on.
+    """
+    at, secret = program.symbols(), notes(program, 3)
+    start = [*begin(program, 1), do("ctxput", 1 | A0 << 8, secret), do("timer", ticks)]
+    return {
+        0: [*begin(program, 2), do("run", 2), *start, do("run", 1), do("run", 1)],
+        1: [do("cryptomode", at["planted"])],
+        2: [inside(program, 2), keep(secret, SECRET)],
+    }
+
+
+@pytest.mark.attack(44)
+def test_interrupt_between_mode_switch_and_first_fetch(tmp_path):
+    """44: wherever the timer strikes, no plain instruction runs in encrypted mode. In some runs it strikes behind the
+    switch and before the first fetch has ended: the trap shows encrypted mode, and nothing ran in it. With fetches from
+    anywhere allowed the planted code shows the secret after the same interrupt.
+    """
+    program = actors.build(tmp_path)
+    jobs = [actors.job(str(n), program, interrupted(program, n)) for n in range(4, 44)]
+    found = {}
+    for preset in (CLOSED, "sim_open_fetch"):
+        for name, seen in observe(preset, jobs, tmp_path / preset).items():
+            rows = [r.values for r in records(seen, program, 0) if r.operation == actors.RUN][1:]
+            between = rows[0][0] == INTERRUPT and bool(rows[0][2] & HXCTX_ENCRYPTED) and len(rows) > 1
+            shown = seen.words(program.symbols()["leaked"], 1) == [SECRET]
+            found.setdefault(preset, []).append((name, between, shown, rows))
+    closed_runs, control_runs = found[CLOSED], found["sim_open_fetch"]
+    outside = (CAUSE_MODE, Sub.MODE_FETCH_OUTSIDE.value)
+    between = [rows for _, hit, _, rows in closed_runs if hit]
+    won = any(hit and shown for _, hit, shown, _ in control_runs)
+    leaks = [name for name, _, shown, _ in closed_runs if shown]
+    evidence(44, "FAULT", "FAULT" if not leaks else "SUCCEEDED", "succeeded" if won else "void")
+    assert not leaks and won
+    assert between and all(rows[1][:2] == outside for rows in between)
 
 
 @pytest.mark.attack(33)

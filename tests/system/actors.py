@@ -39,6 +39,7 @@ NUMBERS = {
     "hxctl": 22,
     "hxtctx": 23,
     "fence": 24,
+    "timer": 25,
     "end": 0,
 }
 #: Registers of the interpreter that ``ctxput`` sets, and of a new context's first run.

@@ -31,6 +31,7 @@ class OpenCheck(enum.IntEnum, shape=5):
     KEY_WIPE = 17  #: clrk leaves the key in its slot
     SEGMENT_STALE = 18  #: segput leaves copies of the old segment in use
     SEGMENT_LIMIT = 19  #: the limit of a segment is not looked at
+    FETCH = 20  #: encrypted mode fetches from anywhere
 
 
 OPEN_BITS = max(OpenCheck) + 1

@@ -33,6 +33,8 @@ class Aligner(wiring.Component):
         A redirect: forget the half put aside, and go on after a fault.
     encrypted : In(1), automatic : In(1)
         Mode of the running code.
+    anywhere : In(1)
+        Control runs: see ``fetch_queue.judge``.
     segments : In(1)
         Segments are on: no instruction lies in two.
     cut : Out(1)
@@ -51,6 +53,7 @@ class Aligner(wiring.Component):
     drop: In(1)
     encrypted: In(1)
     automatic: In(1)
+    anywhere: In(1)
     segments: In(1)
     cut: Out(1)
     instruction: Out(stream.Signature(FetchedInstruction))
@@ -89,7 +92,7 @@ class Aligner(wiring.Component):
         stop = Signal(Fault)
         straddles = self.segments & aside & (aside_block[-SEGMENT_BITS:] != head.block[-SEGMENT_BITS:])
         second_outside = ~aside & ~compressed & (last >= head.halves)
-        origin_fault = judge(m, head.origin, self.encrypted, self.automatic, "origin_fault")
+        origin_fault = judge(m, head.origin, self.encrypted, self.automatic, self.anywhere, "origin_fault")
         m.d.comb += stop.eq(origin_fault)
         with m.If(straddles):
             m.d.comb += _segment_fault(stop, Sub.SEGMENT_STRADDLE)

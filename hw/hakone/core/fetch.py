@@ -11,6 +11,7 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 from amaranth.utils import ceil_log2
 
 from ..bus.core_ports import FetchPort, InstructionMissPort, LookupPort
+from ..bus.open_checks import OpenCheck, is_open
 from ..isa.formats import Algorithm, RegionFlag
 from ..memory.doors import LINE_LOG2, InvalidatePort
 from ..memory.icache import InstructionCache
@@ -153,12 +154,14 @@ class FetchUnit(wiring.Component):
             trial.drop.eq(restart),
             trial.encrypted.eq(port.state.encrypted),
             trial.automatic.eq(port.state.automatic),
+            trial.anywhere.eq(is_open(self._switches, OpenCheck.FETCH)),
             align.head.eq(queue.head),
             align.head_valid.eq(queue.head_valid),
             align.head_trusted.eq(trial.good | ~queue.head_on_trial),
             align.drop.eq(restart),
             align.encrypted.eq(port.state.encrypted),
             align.automatic.eq(port.state.automatic),
+            align.anywhere.eq(is_open(self._switches, OpenCheck.FETCH)),
             align.segments.eq(self.segments.enabled),
         ]
         self._connect_cache(m, cache, address, trial, checks)

@@ -20,6 +20,8 @@ class FetchTrial(wiring.Component):
         Whatever is on trial does not count: redirect, flush or cut.
     encrypted : In(1), automatic : In(1)
         Mode of the running code.
+    anywhere : In(1)
+        Control runs: see ``fetch_queue.judge``.
     good : Out(1)
         The block may be used: held, or refused (then nothing of its data is used).
     missed : Out(1)
@@ -37,6 +39,7 @@ class FetchTrial(wiring.Component):
     drop: In(1)
     encrypted: In(1)
     automatic: In(1)
+    anywhere: In(1)
     good: Out(1)
     missed: Out(1)
     missed_line: Out(26)
@@ -53,7 +56,7 @@ class FetchTrial(wiring.Component):
             held_domain.eq(self.held_domain),
             self.missed_line.eq(self.line),
         ]
-        fault = judge(m, origin, self.encrypted, self.automatic, "trial_fault")
+        fault = judge(m, origin, self.encrypted, self.automatic, self.anywhere, "trial_fault")
         hit = present & (held_domain == origin.domain)
         m.d.comb += [
             self.good.eq(fault.valid | hit),

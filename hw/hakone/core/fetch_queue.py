@@ -48,11 +48,12 @@ class FetchBlock(data.Struct):
     origin: FetchOrigin
 
 
-def judge(m, origin, encrypted, automatic, name: str) -> data.View:
+def judge(m, origin, encrypted, automatic, anywhere, name: str) -> data.View:
     """The fault of fetching from ``origin``: a new signal, driven combinationally, all zero when nothing is wrong.
 
     ``encrypted`` and ``automatic`` tell what code runs (``ExecState``). What lies in an automatic region, or outside of
-    all regions while automatic code runs, may be fetched: the core changes mode before it executes it. The segment
+    all regions while automatic code runs, may be fetched: the core changes mode before it executes it. With
+    ``anywhere`` (control runs) encrypted code may come from outside of all regions. The segment
     comes first; the rules of the region come before the address map, so that encrypted code learns nothing of what lies
     elsewhere.
     """
@@ -64,7 +65,7 @@ def judge(m, origin, encrypted, automatic, name: str) -> data.View:
     ]
     with m.If(origin.refused):
         m.d.comb += [fault.valid.eq(1), fault.cause.eq(Cause.SEGMENT), fault.sub.eq(origin.rule)]
-    with m.Elif(encrypted & outside):
+    with m.Elif(encrypted & outside & ~anywhere):
         m.d.comb += [fault.valid.eq(1), fault.cause.eq(Cause.MODE), fault.sub.eq(Sub.MODE_FETCH_OUTSIDE)]
     with m.Elif((automatic | ~encrypted) & explicit):
         m.d.comb += [fault.valid.eq(1), fault.cause.eq(Cause.MODE), fault.sub.eq(Sub.MODE_PLAIN_FETCH)]

@@ -238,7 +238,7 @@ class ReadStage(wiring.Component):
         with m.Elif(self._crosses):
             with m.If(~mode.encrypted & trusted):
                 self._raise(m, Cause.MODE, Sub.MODE_CONTEXT)
-        with m.Elif(mode.encrypted & ~mode.landing & ~self._own):
+        with m.Elif(mode.encrypted & ~mode.landing & ~self._own & ~is_open(self._switches, OpenCheck.FETCH)):
             self._raise(m, Cause.MODE, Sub.MODE_FETCH_OUTSIDE)
         with m.Elif(~legal):
             self._raise(m, Cause.ILLEGAL)

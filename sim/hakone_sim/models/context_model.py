@@ -145,7 +145,7 @@ class ContextModel:
         linked = context.encrypted and called is not None
         if context.encrypted:
             context.stacks[context.code[0]] = self._read(_SP)
-            if linked:
+            if called is not None:
                 context.links.append((called, context.code))
             self._clear(_DEFAULT_CALL_MASK | 1 << _SP)
         else:

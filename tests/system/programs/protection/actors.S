@@ -33,6 +33,7 @@
     .equ    OP_HXCTL, 22
     .equ    OP_HXTCTX, 23
     .equ    OP_FENCE, 24            # fence.i
+    .equ    OP_TIMER, 25            # a timer interrupt x ticks from now
     .equ    OP_FAULT, 31            # a fault of context 0: cause, rule, address
 
 # The interpreter, once for every side that has code of its own. a7 is the context's number throughout; s0 its state, s1
@@ -155,6 +156,8 @@ zero_other:
     beq     s2, t0, zero_hxtctx
     li      t0, OP_FENCE
     beq     s2, t0, zero_fence
+    li      t0, OP_TIMER
+    beq     s2, t0, zero_timer
     la      t0, 1f                  # END: a fault while ending, too, ends
     csrw    mtvec, t0
     fence.i                         # every dirty line to memory
@@ -187,10 +190,21 @@ zero_hxtctx:
 zero_fence:
     fence.i
     j       zero_next
+zero_timer:                         # the high word of mtime stays 0 in so short a run
+    li      t0, 0x02000000 + 0xBFF8
+    lw      t1, 0(t0)
+    add     t1, t1, s3
+    li      t0, 0x02000000 + 0x4000
+    sw      t1, 0(t0)
+    sw      x0, 4(t0)
+    li      t0, 1 << INTERRUPT_TIMER
+    csrs    mie, t0
+    j       zero_next
 zero_run:
     ctxrun  s3
     .balign 4
 zero_trapped:
+    csrw    mie, x0
     csrr    a1, mcause
     csrr    a2, CSR_HXSUB
     csrr    a3, CSR_HXCTX
@@ -216,6 +230,14 @@ plain_start:
 plain_other:                        # END
     ecall                           # unsealed, the manager moves it on to plain_next
     j       plain_next
+
+    .globl planted
+planted:                            # plain code that would be taken for the owner's
+    cryptoland
+    lw      t0, 0(a0)
+    la      t1, leaked
+    sw      t0, 0(t1)
+    ecall
 
 # ---- encrypted sides -------------------------------------------------------------------------------------------------
 
