@@ -22,6 +22,7 @@ VERBS = {
     "generate": "hakone_tools.cmd_generate",
     "cc": "hakone_tools.cmd_cc",
     "seal": "hakone_tools.cmd_seal",
+    "system": "hakone_tools.cmd_system",
     "sim": "hakone_tools.cmd_sim",
     "headers": "hakone_tools.cmd_headers",
     "doctor": "hakone_tools.cmd_doctor",

@@ -50,6 +50,7 @@ class Options:
     sealed: bool = False
     heap_bytes: int | None = None
     stack_bytes: int | None = None
+    compressed: bool = True  #: False: no 16-bit instructions in what is compiled
 
 
 @dataclass
@@ -62,6 +63,11 @@ class Compiler:
     own_flags: tuple[str, ...] = ()  #: for our library and monitor only
     environment: dict[str, str] = field(default_factory=dict)
     linker: "Compiler | None" = None  #: the driver that links, when it is another
+
+    def without_compressed(self) -> "Compiler":
+        """The same compiler for code of 32-bit instructions only."""
+        words = (word.replace("+c+", "+").replace("rv32imac", "rv32ima") for word in self.target)
+        return dataclasses.replace(self, target=tuple(words))
 
     def run(self, arguments: Sequence[str], folder: Path | None = None) -> subprocess.CompletedProcess:
         """Run it, in ``folder`` when one is given; what it printed is in ``stdout``."""
@@ -203,6 +209,7 @@ def compile_program(sources: Sequence[str], output: str, options: Options | None
         # earlier on the way: what users write is compiled with a cache of its own, which goes with the folder.
         own_cache = {name: str(folder / "cache") for name in compiler.environment}
         fresh = dataclasses.replace(compiler, environment={**compiler.environment, **own_cache})
+        fresh = fresh if options.compressed else fresh.without_compressed()
         objects = _objects(fresh, [Path(s) for s in sources], folder / "program", [*flags, *options.flags])
         if options.startup:
             start = FIRMWARE / "lib" / ("crt0_sealed.S" if options.sealed else "crt0.S")

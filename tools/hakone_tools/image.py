@@ -37,7 +37,7 @@ class Segment:
 
 @dataclass(frozen=True)
 class Section:
-    """A named range of memory that the program occupies when loaded."""
+    """A named range of memory that the program occupies when loaded (at its load address)."""
 
     name: str
     start: int
@@ -70,13 +70,20 @@ class Image:
 
 
 def _sections(path: str) -> dict[str, Section]:
-    """The sections that take part in loading, by name."""
+    """The sections that are loaded, by name, each where it is loaded to. Those that take part in no loading are left
+    out: they are memory that the program makes for itself."""
+    found = {}
     with Path(path).open("rb") as stream:
-        return {
-            s.name: Section(s.name, s["sh_addr"], s["sh_size"])
-            for s in ELFFile(stream).iter_sections()
-            if s["sh_flags"] & SH_FLAGS.SHF_ALLOC
-        }
+        elf = ELFFile(stream)
+        loaded = [s for s in elf.iter_segments("PT_LOAD") if s["p_memsz"]]
+        for s in elf.iter_sections():
+            if not s["sh_flags"] & SH_FLAGS.SHF_ALLOC:
+                continue
+            inside = [g for g in loaded if g["p_vaddr"] <= s["sh_addr"] < g["p_vaddr"] + g["p_memsz"]]
+            moved = inside[0]["p_paddr"] - inside[0]["p_vaddr"] if inside else 0
+            if inside or not s["sh_size"]:
+                found[s.name] = Section(s.name, s["sh_addr"] + moved, s["sh_size"])
+    return found
 
 
 def read_elf(path: str, ram_bytes: int = RAM_BYTES) -> Image:

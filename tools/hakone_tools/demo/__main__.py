@@ -20,7 +20,7 @@ from hakone_sim import builder
 from hakone_sim.errors import InputError
 
 from ..paths import BUILD
-from . import inputs, pictures, runs, show
+from . import inputs, pictures, runs, shared, show
 
 T = TypeVar("T")
 FOLDER = BUILD / "demo"
@@ -89,6 +89,24 @@ def report(protected: runs.Run, plain: runs.Run, control: runs.Run) -> dict[str,
     }
 
 
+def share(console: Console, source: Path, text: bytes) -> tuple[shared.Sharing, shared.Sharing]:
+    """The second part: the run with the cipher and the one without."""
+    picture = (FOLDER / "picture.bin").read_bytes()
+    size = len(picture) + len(text) + 4
+    systems = step(
+        console, "compiling four programs and a hostile operating system", lambda: shared.build(FOLDER, source, size)
+    )
+    jobs = (
+        ("shared", "default", "running them: two share memory, the others try to read it"),
+        ("shared-control", "sim_open_cipher", "the control run: the same with the cipher off"),
+    )
+    first, second = (
+        step(console, what, partial(shared.share, system, preset, FOLDER, name, picture, text))
+        for system, (name, preset, what) in zip(systems, jobs, strict=True)
+    )
+    return first, second
+
+
 def demonstrate(console: Console) -> int:
     """Everything; the exit status. Raises ``InputError`` and ``builder.BuildError``."""
     picture, text = inputs.from_environment()
@@ -110,12 +128,15 @@ def demonstrate(console: Console) -> int:
     protected, plain, control = ended
     owner = runs.Owner(protected)
     path, drawing = write_pictures(owner, protected)
-    held = claims(owner, protected, plain, control)
-    (BUILD / "demo.json").write_text(json.dumps(report(protected, plain, control), indent=1) + "\n")
+    sharing, sharing_control = share(console, source, text)
+    held = claims(owner, protected, plain, control) | shared.claims(sharing, sharing_control)
+    figures = {**report(protected, plain, control), **shared.report(sharing, sharing_control)}
+    (BUILD / "demo.json").write_text(json.dumps(figures, indent=1) + "\n")
     show.own_view(console, protected)
     show.same_bytes(console, show.places(owner, protected, text, drawing.address), protected)
     show.cost(console, plain, protected)
     show.search(console, protected, control)
+    show.sharing(console, sharing)
     for claim, true in held.items():
         answer = "[green]yes[/green]" if true else "[red]NO[/red] "
         console.print(f"  {answer}  {claim}", highlight=False, soft_wrap=True)

@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from .runs import Owner, Run
+from .shared import CONTENT, STRANGER, Sharing
 
 ROW = 16  #: bytes in a row of the hexadecimal view
 
@@ -113,4 +114,35 @@ def search(console: Console, protected: Run, control: Run) -> None:
         ("secrets found in memory", "ram_plaintext_hits"),
     ):
         table.add_row(title, f"{a[name]:,}", f"{b[name]:,}")
+    console.print(table)
+
+
+def sharing(console: Console, shared: Sharing) -> None:
+    """The beginning of the shared text as everyone has it who has, or takes, the same memory."""
+    console.print(
+        Panel(
+            Text(shared.run.result.uart.decode(errors="replace").rstrip()),
+            title="two processes share memory (the serial port of the system)",
+            border_style="green",
+            expand=False,
+        )
+    )
+    opened, at = shared.opened(), shared.record.area() + CONTENT
+    loot = next((piece for piece in shared.loot() if any(piece[CONTENT : CONTENT + ROW])), b"")
+    haul = shared.haul()[2 * shared.area_bytes :]
+    table = Table(title="the same bytes of the shared memory", title_justify="left", title_style="bold")
+    for head in ("seen by", "at", "bytes", "characters"):
+        table.add_column(head, no_wrap=True)
+    addresses = shared.record.addresses()
+    for context, who, data in (
+        (1, "owner", opened[CONTENT : CONTENT + ROW]),
+        (2, "partner", opened[CONTENT : CONTENT + ROW]),
+        (3, "outsider", haul[CONTENT : CONTENT + ROW]),
+        (STRANGER, "stranger, other key", shared.record.output(STRANGER)[CONTENT : CONTENT + ROW]),
+        (0, "operating system", loot[CONTENT : CONTENT + ROW]),
+        (0, "bus", shared.run.seen(at, ROW)),
+        (0, "memory chip", shared.run.chip(at, ROW)),
+    ):
+        place = addresses.get(context, 0) + CONTENT if context else at
+        table.add_row(who, f"{place:#010x}", *_cells(data))
     console.print(table)

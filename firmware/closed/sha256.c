@@ -1,0 +1,83 @@
+/* SHA-256 (FIPS 180-4, sections 4.1.2, 5.1.1 and 6.2). The time depends on the number of bytes only. */
+#include <string.h>
+
+#include "hakone/closed.h"
+
+enum { BLOCK = 64 };
+
+static const uint32_t K[64] = {
+    0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
+    0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174,
+    0xe49b69c1, 0xefbe4786, 0x0fc19dc6, 0x240ca1cc, 0x2de92c6f, 0x4a7484aa, 0x5cb0a9dc, 0x76f988da,
+    0x983e5152, 0xa831c66d, 0xb00327c8, 0xbf597fc7, 0xc6e00bf3, 0xd5a79147, 0x06ca6351, 0x14292967,
+    0x27b70a85, 0x2e1b2138, 0x4d2c6dfc, 0x53380d13, 0x650a7354, 0x766a0abb, 0x81c2c92e, 0x92722c85,
+    0xa2bfe8a1, 0xa81a664b, 0xc24b8b70, 0xc76c51a3, 0xd192e819, 0xd6990624, 0xf40e3585, 0x106aa070,
+    0x19a4c116, 0x1e376c08, 0x2748774c, 0x34b0bcb5, 0x391c0cb3, 0x4ed8aa4a, 0x5b9cca4f, 0x682e6ff3,
+    0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208, 0x90befffa, 0xa4506ceb, 0xbef9a3f7, 0xc67178f2,
+};
+
+static uint32_t rotate(uint32_t x, int n)
+{
+    return x >> n | x << (32 - n);
+}
+
+static uint32_t big_endian(const uint8_t *p)
+{
+    return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+}
+
+/* The message schedule is kept as a ring of the last 16 words: the stack stays small. */
+static void add_block(uint32_t state[8], const uint8_t *block)
+{
+    uint32_t w[16], s[8];
+
+    memcpy(s, state, sizeof s);
+    for (int i = 0; i < 64; i++) {
+        uint32_t *word = &w[i & 15];
+
+        if (i < 16) {
+            *word = big_endian(block + 4 * i);
+        } else {
+            uint32_t a = w[(i + 1) & 15], b = w[(i + 14) & 15];
+
+            *word += (rotate(a, 7) ^ rotate(a, 18) ^ a >> 3) + w[(i + 9) & 15] + (rotate(b, 17) ^ rotate(b, 19) ^ b >> 10);
+        }
+        uint32_t e = s[4], a = s[0];
+        uint32_t first = s[7] + (rotate(e, 6) ^ rotate(e, 11) ^ rotate(e, 25)) + ((e & s[5]) ^ (~e & s[6])) + K[i] + *word;
+        uint32_t second = (rotate(a, 2) ^ rotate(a, 13) ^ rotate(a, 22)) + ((a & s[1]) ^ (a & s[2]) ^ (s[1] & s[2]));
+
+        memmove(s + 1, s, 7 * sizeof s[0]);
+        s[4] += first;
+        s[0] = first + second;
+    }
+    for (int i = 0; i < 8; i++) {
+        state[i] += s[i];
+    }
+    memset(w, 0, sizeof w);
+    memset(s, 0, sizeof s);
+}
+
+void closed_sha256(uint8_t digest[32], const void *bytes, size_t count)
+{
+    uint32_t state[8] = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
+    const uint8_t *from = bytes;
+    uint64_t bits = (uint64_t)count * 8;
+    uint8_t last[2 * BLOCK] = {0};
+
+    for (; count >= BLOCK; count -= BLOCK, from += BLOCK) {
+        add_block(state, from);
+    }
+    size_t size = count < BLOCK - 8 ? BLOCK : 2 * BLOCK;
+    memcpy(last, from, count);
+    last[count] = 0x80;
+    for (int i = 0; i < 8; i++) {
+        last[size - 1 - (size_t)i] = (uint8_t)(bits >> 8 * i);
+    }
+    for (size_t n = 0; n < size; n += BLOCK) {
+        add_block(state, last + n);
+    }
+    for (int i = 0; i < 32; i++) {
+        digest[i] = (uint8_t)(state[i / 4] >> (24 - 8 * (i % 4)));
+    }
+    memset(last, 0, sizeof last);
+}
