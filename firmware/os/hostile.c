@@ -169,11 +169,17 @@ void hostile_at_note(struct process *p, uint32_t number)
     change_keys(p, number);
 }
 
+/* Plain code in the context, with frames of the life before it in a segment. */
+static void run_spy_over(struct process *p, uint32_t segment, uint32_t physical)
+{
+    segment_load(p->context, segment, physical, OS_PAGE_BYTES, SEGMENT_READ | SEGMENT_WRITE | RING_OF_PROCESSES);
+    run_spy(DOOR_STUB_AFTER, p, AFTER, physical, segment << SEGMENT_SHIFT);
+}
+
 /* The context's next life: it is a plain one, and has the number, the segments and the frames of the one before. */
 void hostile_after(struct process *p)
 {
     uint32_t generation = 0;
-    struct attachment area = p->attachments[0];
 
     if (!p->program->sealed) {
         return;
@@ -183,14 +189,14 @@ void hostile_after(struct process *p)
     hakone_clrk(CLRK_CONTEXT | p->context);
     attempt(DOOR_NEW_LIFE, p, AFTER, 1)->result = try_ctxnew(&generation, p->context);
     read_registers(DOOR_OLD_REGISTERS, p, AFTER);
-    if (area.share) {
-        segment_load(p->context, area.segment, area.share->physical, area.share->bytes,
-                     SEGMENT_READ | SEGMENT_WRITE | RING_OF_PROCESSES);
-        run_spy(DOOR_STUB_AFTER, p, AFTER, area.share->physical, area.segment << SEGMENT_SHIFT);
+    for (uint32_t n = 0; n < os_event_count; n++) { /* it may have detached its areas */
+        const struct os_event *e = &os_events[n];
+
+        if (e->kind == EVENT_SHARED && e->context == p->context) {
+            run_spy_over(p, e->a >> SEGMENT_SHIFT, e->b);
+        }
     }
-    if (p->memory) {
-        segment_load(p->context, OS_PRIVATE_SEGMENT, p->memory, p->memory_bytes,
-                     SEGMENT_READ | SEGMENT_WRITE | RING_OF_PROCESSES);
-        run_spy(DOOR_STUB_AFTER, p, AFTER, p->memory, OS_PRIVATE);
+    if (p->memory) { /* the stack is at the end */
+        run_spy_over(p, OS_PRIVATE_SEGMENT, p->memory + p->memory_bytes - OS_PAGE_BYTES);
     }
 }
