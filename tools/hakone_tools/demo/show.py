@@ -12,6 +12,7 @@ from .runs import Owner, Run
 from .shared import CONTENT, STRANGER, Sharing
 
 ROW = 16  #: bytes in a row of the hexadecimal view
+SHORT_ROW = 12  #: where two more columns stand beside it
 
 
 @dataclass(frozen=True)
@@ -128,20 +129,20 @@ def sharing(console: Console, shared: Sharing) -> None:
         )
     )
     opened, at = shared.opened(), shared.record.area() + CONTENT
-    loot = next((piece for piece in shared.loot() if any(piece[CONTENT : CONTENT + ROW])), b"")
+    loot = next((piece for piece in shared.loot() if any(piece[CONTENT : CONTENT + SHORT_ROW])), b"")
     haul = shared.haul()[2 * shared.area_bytes :]
     table = Table(title="the same bytes of the shared memory", title_justify="left", title_style="bold")
     for head in ("seen by", "at", "bytes", "characters"):
         table.add_column(head, no_wrap=True)
     addresses = shared.record.addresses()
     for context, who, data in (
-        (1, "owner", opened[CONTENT : CONTENT + ROW]),
-        (2, "partner", opened[CONTENT : CONTENT + ROW]),
-        (3, "outsider", haul[CONTENT : CONTENT + ROW]),
-        (STRANGER, "stranger, other key", shared.record.output(STRANGER)[CONTENT : CONTENT + ROW]),
-        (0, "operating system", loot[CONTENT : CONTENT + ROW]),
-        (0, "bus", shared.run.seen(at, ROW)),
-        (0, "memory chip", shared.run.chip(at, ROW)),
+        (1, "owner", opened[CONTENT : CONTENT + SHORT_ROW]),
+        (2, "partner", opened[CONTENT : CONTENT + SHORT_ROW]),
+        (3, "outsider", haul[CONTENT : CONTENT + SHORT_ROW]),
+        (STRANGER, "stranger", shared.record.output(STRANGER)[CONTENT : CONTENT + SHORT_ROW]),
+        (0, "operating system", loot[CONTENT : CONTENT + SHORT_ROW]),
+        (0, "bus", shared.run.seen(at, SHORT_ROW)),
+        (0, "memory chip", shared.run.chip(at, SHORT_ROW)),
     ):
         place = addresses.get(context, 0) + CONTENT if context else at
         table.add_row(who, f"{place:#010x}", *_cells(data))
