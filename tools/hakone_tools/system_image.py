@@ -73,11 +73,12 @@ class ClosedProgram:
 
 @dataclass(frozen=True)
 class PlainProgram:
-    """A program that anyone may read."""
+    """A program that anyone may read. ``includes``: folders of headers, beside those of the firmware."""
 
     name: str
     sources: Sequence[Path]
     defines: tuple[str, ...] = ()
+    includes: Sequence[Path] = ()
 
 
 @dataclass(frozen=True)
@@ -196,7 +197,13 @@ def _plain_part(p: PlainProgram, folder: Path, base: int) -> _Part:
     linked = folder / f"{p.name}.linked.elf"
     sources = [*p.sources, _OS / "process.S", _CLOSED / "os_calls.c", _LIBRARY / "string.c", _LIBRARY / "print.c"]
     options = Options(
-        defines=p.defines, flags=_PLAIN_FLAGS, compressed=False, startup=False, heap_bytes=0x1000, stack_bytes=0x2000
+        defines=p.defines,
+        includes=tuple(map(str, p.includes)),
+        flags=_PLAIN_FLAGS,
+        compressed=False,
+        startup=False,
+        heap_bytes=0x1000,
+        stack_bytes=0x2000,
     )
     compile_program([str(s) for s in sources], str(linked), options)
     image = read_elf(str(linked))

@@ -10,11 +10,15 @@
 #define EXCHANGE_BYTES 0x16000 /* of the whole area: the largest text and picture */
 #endif
 
+#ifndef EXCHANGE_TRIES
+#define EXCHANGE_TRIES 4000 /* how often they let others run while they wait */
+#endif
+
 #define EXCHANGE_NAME "album"
 
 enum turn { TURN_FILLING, TURN_OF_PARTNER, TURN_OF_OWNER };
 enum { NOTE_FILLED = 1, NOTE_ANSWERED, NOTE_READ };
-enum { TRIES = 4000, ANSWER_BYTES = 192 };
+enum { TRIES = EXCHANGE_TRIES, ANSWER_BYTES = 192 };
 
 struct exchange {
     volatile uint32_t turn;
