@@ -19,7 +19,8 @@ from hakone_tools.image import read_elf
 from hakone_tools.os_record import HEAD_BYTES, OsRecord, windows
 from hakone_tools.paths import FIRMWARE
 from hakone_tools.sealing import SeededKeys
-from hakone_tools.system_image import ClosedProgram, PlainProgram, Plan, System, build_system, draw_shared
+from hakone_tools.system_image import Plan, System, build_system
+from hakone_tools.system_programs import ClosedProgram, PlainProgram, draw_shared
 
 APPS = FIRMWARE / "apps" / "closed"
 EXCHANGE_BYTES = 4096

@@ -10,7 +10,8 @@ from hakone.isa.cause import Cause, Sub
 from hakone_sim.evidence import evidence
 from hakone_tools.os_record import HEAD_BYTES, MEMORY_DOORS, Door
 from hakone_tools.sealing import SeededKeys
-from hakone_tools.system_image import Plan, draw_shared
+from hakone_tools.system_image import Plan
+from hakone_tools.system_programs import draw_shared
 
 KEY = draw_shared(SeededKeys(SHARED_SEED))[0]
 AFTER = 0xFFFF_FFFF

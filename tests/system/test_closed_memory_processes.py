@@ -33,7 +33,8 @@ from hakone_sim.evidence import evidence
 from hakone_tools.image import read_elf
 from hakone_tools.os_record import HEAD_BYTES, Kind, windows
 from hakone_tools.sealing import SeededKeys
-from hakone_tools.system_image import Plan, draw_shared
+from hakone_tools.system_image import Plan
+from hakone_tools.system_programs import draw_shared
 
 EVERYONE = [("owner", 0), ("partner", 0), ("outsider", 0), ("stranger", 60)]
 KEY, SEED = draw_shared(SeededKeys(SHARED_SEED))

@@ -10,7 +10,8 @@ from hakone.isa.platform import RAM_BASE
 from hakone.soc.config import PRESETS
 from hakone_sim.run import simulate
 from hakone_tools.os_record import Kind, OsRecord
-from hakone_tools.system_image import PlainProgram, Plan, build_system
+from hakone_tools.system_image import Plan, build_system
+from hakone_tools.system_programs import PlainProgram
 
 SOURCE = Path(__file__).resolve().parent / "programs" / "closed" / "messages.c"
 SPIN, SEND, RECEIVE, WRONG, FAULT = range(5)

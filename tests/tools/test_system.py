@@ -112,6 +112,11 @@ def test_bad_plan_is_one_line(hakone, plan, old, new, culprit):
     assert build(hakone, plan).is_one_line("hakone system", culprit)
 
 
+def test_context_of_two_programs_is_refused(hakone, plan):
+    plan.write_text(PLAN.replace("contexts = [3]", "contexts = [2]"))
+    assert build(hakone, plan).is_one_line("hakone system", "context 2 is named by a and b")
+
+
 def test_missing_plan_is_one_line(hakone, tmp_path):
     assert build(hakone, tmp_path / "none.toml").is_one_line("hakone system", "none.toml")
 

@@ -20,7 +20,8 @@ import click
 from .errors import ToolError
 from .outputs import refuse_overwriting, write_all
 from .sealing import KeySource, RandomKeys, SeededKeys
-from .system_image import ClosedProgram, PlainProgram, Plan, build_system, draw_shared
+from .system_image import Plan, build_system
+from .system_programs import ClosedProgram, PlainProgram, draw_shared
 
 _PROGRAM_KEYS = {"name", "sources", "defines", "contexts", "shares", "heap_bytes", "stack_bytes"}
 _SEE = "see docs/guide/sharing-memory.md for an example"

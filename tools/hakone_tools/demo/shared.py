@@ -16,7 +16,8 @@ from ..errors import ToolError
 from ..os_record import HEAD_BYTES, MEMORY_DOORS, Door, OsRecord, windows
 from ..paths import FIRMWARE
 from ..sealing import SeededKeys, xts_lines
-from ..system_image import ClosedProgram, PlainProgram, Plan, System, build_system, draw_shared
+from ..system_image import Plan, System, build_system
+from ..system_programs import ClosedProgram, PlainProgram, draw_shared
 from .runs import Run, run
 
 OWNER, PARTNER, OUTSIDER, STRANGER = 1, 2, 3, 4  #: contexts
