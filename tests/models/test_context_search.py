@@ -18,6 +18,7 @@ LINES = {line.split("`")[1]: line for line in PAGE.read_text().splitlines() if l
 QUICK = [rule for rule in RULES if LINES[rule].count(",") < 7]
 
 
+@pytest.mark.long
 def test_no_sequence_leaks_with_all_rules():
     found = search()
     assert found.leak == "" and found.sequence == ()

@@ -68,6 +68,7 @@ def test_programs_are_sealed_by_themselves_and_put_together(hakone, plan):
         assert text.rstrip(b"\0").endswith(b"\7")
 
 
+@pytest.mark.long
 def test_sharers_have_one_key_and_others_have_not(hakone, plan):
     plan.write_text(PLAN.replace('shares = "box"', "", 1))
     assert build(hakone, plan).status == 0
@@ -86,6 +87,7 @@ def test_sharers_have_one_key_and_others_have_not(hakone, plan):
     assert common(both) > common(texts)
 
 
+@pytest.mark.long
 def test_same_seed_gives_the_same_system(hakone, plan):
     assert build(hakone, plan, "--seed", 4).status == 0
     first = [(plan.parent / name).read_bytes() for name in ("s.elf", "s.fuses")]
@@ -121,6 +123,7 @@ def test_missing_plan_is_one_line(hakone, tmp_path):
     assert build(hakone, tmp_path / "none.toml").is_one_line("hakone system", "none.toml")
 
 
+@pytest.mark.long
 def test_too_many_protected_programs_are_refused(hakone, plan):
     more = "".join(f'[[program]]\nname = "x{n}"\nsources = ["main.c"]\ncontexts = [{n}]\n' for n in (4, 5, 6))
     plan.write_text(more + PLAN)

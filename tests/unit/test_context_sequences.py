@@ -25,6 +25,7 @@ SAMPLE = 2  #: sequences of each kind of region
 NOT_ASKED = {"link_overflow"}  #: the core has eight links
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("automatic", [False, True])
 def test_core_agrees_with_the_model_in_a_sample_of_its_sequences(automatic):
     sequences, _ = cover(limit=3000)

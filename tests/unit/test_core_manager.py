@@ -338,6 +338,7 @@ def test_fault_of_the_region_unit_is_a_trap_of_the_instruction():
     assert machine.traps[-1]["pc"] == inner.labels["at"] and machine.registers(1)[9] == 0
 
 
+@pytest.mark.long
 def test_setik_gives_way_to_an_interrupt_and_is_done_afterwards():
     """Whatever cycle the interrupt comes in, the instruction is either begun again or done, never both."""
     for delay in range(0, 40, 3):

@@ -297,6 +297,7 @@ def test_random_call_trees_match_the_reference(seed):
         evidence(requirement, "every instruction equals the reference", "every instruction equals the reference")
 
 
+@pytest.mark.long
 def test_interrupt_in_every_cycle_of_calls_crossings_and_returns_changes_nothing(period=9):
     """Between any two cycles of a program that crosses all the time: it computes what it computes undisturbed."""
     space, _ = chain("c.jalr")

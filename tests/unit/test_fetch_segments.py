@@ -225,6 +225,7 @@ def test_checks_add_no_cycle_once_a_segment_was_used():
     simulate(body, World(seed=7))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_random_segments_and_redirects(seed):
     """Descriptors of three contexts change between redirects to wherever they end; every instruction is the model's."""

@@ -10,6 +10,7 @@ from hakone_sim.evidence import evidence
 SEED = int(os.environ.get("HAKONE_SEED", "1"))
 
 
+@pytest.mark.long
 @pytest.mark.requirement("PX-03")
 @pytest.mark.requirement("AR-12")
 def test_lines_are_ciphertext_on_the_bus_and_come_back(tmp_path):

@@ -390,6 +390,7 @@ def _op(rng, limits):
     return Op(rng.choice(ATOMICS), addr & 0xFFFF_FFFC, 2, 0, rng.getrandbits(32))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_random_segments_and_accesses(seed):
     """Descriptors of three contexts change between bursts of accesses; values, faults, places and memory agree."""

@@ -112,6 +112,7 @@ def test_dead_context_leaves_with_everything_that_only_it_had():
     bench.run(body)
 
 
+@pytest.mark.long
 def test_install_that_an_interrupt_ends_at_any_cycle_leaves_nothing():
     """Whatever the cycle (some are drawn): either it was aborted and nothing of it is there, or it was done."""
     bench = RegionBench(waits=False)

@@ -67,6 +67,7 @@ def _random_description(source, bases):
     return make(start, size, source.randrange(2), source.randrange(3), flags), segment
 
 
+@pytest.mark.long
 @pytest.mark.requirement("AR-09")
 @pytest.mark.parametrize("entries,segments,seed", [(16, False, 1), (16, True, 2), (5, True, 3)])
 def test_random_commands_leave_what_the_model_says(entries, segments, seed):

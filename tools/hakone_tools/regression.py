@@ -1,7 +1,8 @@
 """``make test`` and ``make unit``: runs the tiers in order of their time to fail, with reports under ``build/test/``.
 
 Evidence of requirements and attacks is gathered into one file that the tests append to (``$HAKONE_EVIDENCE``); after
-a whole run it is joined with the JUnit reports, and a marker without evidence fails the run.
+a whole run it is joined with the JUnit reports, and a marker without evidence fails the run. Tests of units that take
+long are marked so and belong to the second tier: the first one is for a developer who waits.
 """
 
 import os
@@ -12,18 +13,19 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 REPORTS = ROOT / "build" / "test"
+UNITS = ["tests/tools", "tests/unit", "tests/models"]
+#: Folders and pytest's marker expression, by tier.
 TIERS = {
-    "unit": ["tests/tools", "tests/unit", "tests/models"],
-    "system": ["tests/system", "tests/attacks"],
+    "unit": (UNITS, "not long"),
+    "long": (UNITS, "long"),
+    "system": (["tests/system", "tests/attacks"], ""),
 }
-RUNS = {"unit": ["unit"], "all": ["unit", "system"]}
+RUNS = {"unit": ["unit"], "all": ["unit", "long", "system"]}
 
 
 def run_tier(name: str, workers: int) -> int:
     """Run one tier with pytest; its JUnit report is ``build/test/<name>.xml``. Returns pytest's status."""
-    paths = [p for p in TIERS[name] if (ROOT / p).is_dir()]
-    if not paths:
-        return 0
+    paths, markers = TIERS[name]
     command = [
         sys.executable,
         "-m",
@@ -34,6 +36,7 @@ def run_tier(name: str, workers: int) -> int:
         str(workers),
         "--dist",
         "worksteal",
+        *(("-m", markers) if markers else ()),
         *paths,
     ]
     print(f"== {name}: {' '.join(paths)}", flush=True)
