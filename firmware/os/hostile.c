@@ -147,6 +147,11 @@ void hostile_before(struct process *p)
     }
 }
 
+uint32_t hostile_frames(const struct process *p, const struct share *s)
+{
+    return p->mailbox->given & HOSTILE_CHEATS ? frames_take(s->bytes) : s->physical;
+}
+
 void hostile_at_note(struct process *p, uint32_t number)
 {
     if (!p->program->sealed) {
@@ -167,6 +172,10 @@ void hostile_at_note(struct process *p, uint32_t number)
     read_registers(DOOR_REGISTERS, p, number);
     change_context(p, number);
     change_keys(p, number);
+    if (p->mailbox->given & HOSTILE_MOVES) {
+        segment_load(p->context, OS_PRIVATE_SEGMENT, frames_take(p->memory_bytes), p->memory_bytes,
+                     SEGMENT_READ | SEGMENT_WRITE | RING_OF_PROCESSES);
+    }
 }
 
 /* Plain code in the context, with frames of the life before it in a segment. */

@@ -23,6 +23,10 @@ enum door {
     DOOR_STUB_AFTER,     /* plain code in that next life, at the addresses the process had */
 };
 
+/* Bits of a process's `given` by which a plan asks for more than looking. */
+#define HOSTILE_MOVES 0x80000000u  /* put other frames behind its private memory when it first notes something */
+#define HOSTILE_CHEATS 0x40000000u /* put other frames than the sharers' behind its areas */
+
 /* What a door gave. result: 0, or cause << 8 | rule when it was refused. */
 struct attempt {
     uint32_t door;

@@ -43,7 +43,12 @@ struct os_event {
 
 enum process_state { FREE, READY, ENDED };
 
-struct share;
+/* Memory that processes share under a name. */
+struct share {
+    char name[OS_NAME_BYTES];
+    uint32_t physical, bytes; /* whole pages */
+    uint32_t users;
+};
 
 struct attachment {
     struct share *share;
@@ -60,13 +65,6 @@ struct process {
     struct attachment attachments[SHARES];
     uint32_t messages[MESSAGES];
     uint32_t message_count;
-};
-
-/* Memory that processes share under a name. */
-struct share {
-    char name[OS_NAME_BYTES];
-    uint32_t physical, bytes; /* whole pages */
-    uint32_t users;
 };
 
 extern struct os_program os_programs[PROGRAMS];
@@ -106,6 +104,7 @@ void finish(uint32_t code) __attribute__((noreturn));
 void hostile_before(struct process *p);
 void hostile_at_note(struct process *p, uint32_t number);
 void hostile_after(struct process *p);
+uint32_t hostile_frames(const struct process *p, const struct share *s); /* what it has in the place of a share */
 #else
 static inline void hostile_before(struct process *p)
 {
@@ -119,6 +118,11 @@ static inline void hostile_at_note(struct process *p, uint32_t number)
 static inline void hostile_after(struct process *p)
 {
     (void)p;
+}
+static inline uint32_t hostile_frames(const struct process *p, const struct share *s)
+{
+    (void)p;
+    return s->physical;
 }
 #endif
 

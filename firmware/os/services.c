@@ -78,7 +78,7 @@ static uint32_t attach(struct process *p, uint32_t bytes, uint32_t *address)
     }
     *a = (struct attachment){s, free_segment(p)};
     s->users++;
-    segment_load(p->context, a->segment, s->physical, s->bytes, SEGMENT_READ | SEGMENT_WRITE | RING_OF_PROCESSES);
+    segment_load(p->context, a->segment, hostile_frames(p, s), s->bytes, SEGMENT_READ | SEGMENT_WRITE | RING_OF_PROCESSES);
     *address = a->segment << SEGMENT_SHIFT;
     record(EVENT_SHARED, p->context, *address, s->physical);
     return OS_DONE;

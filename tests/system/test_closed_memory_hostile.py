@@ -8,7 +8,7 @@ from observation import CLOSED, OPEN, control
 
 from hakone.isa.cause import Cause, Sub
 from hakone_sim.evidence import evidence
-from hakone_tools.os_record import HEAD_BYTES, MEMORY_DOORS, Door
+from hakone_tools.os_record import HEAD_BYTES, MEMORY_DOORS, Door, Kind
 from hakone_tools.sealing import SeededKeys
 from hakone_tools.system_image import Plan
 from hakone_tools.system_programs import draw_shared
@@ -147,3 +147,30 @@ def test_entries_work_in_their_own_context_only(closed, opened, secrets):
     leaked = sum(secrets.found(opened.loot(a)) for a in opened.attempts() if a.door == Door.SAME_ADDRESS)
     evidence("CX-04", {"as in memory": len(tried), "secrets": 0}, got, control(leaked > 0))
     assert got == {"as in memory": len(tried), "secrets": 0}
+
+
+MOVES, CHEATS = 0x8000_0000, 0x4000_0000  # of firmware/os/hostile.h
+LIES = {
+    "private memory moved": (MOVES, 0, Sub.REGION_MOVED, "sim_open_moved"),
+    "other frames for the partner": (0, CHEATS, Sub.REGION_BOUND, "sim_open_bound"),
+}
+
+
+@pytest.mark.requirement("S1-05")
+@pytest.mark.parametrize("lie", LIES)
+def test_process_on_other_frames_is_stopped(folder, inputs, lie):
+    """An operating system that puts other frames behind a region, or gives the partner other frames than the owner:
+    a fault with its own rule, before anything is read there. Control: with that check off, no such fault."""
+    for_owner, for_partner, rule, preset = LIES[lie]
+    programs = [owner(inputs, "EXCHANGE_TRIES=100"), partner("EXCHANGE_TRIES=100")]
+    plan = Plan(programs, [("owner", for_owner), ("partner", for_partner)], hostile=True)
+    faults = {}
+    for chip in (CLOSED, preset):
+        story = tell(f"lie-{rule.name.lower()}-{chip}", plan, folder, chip)
+        faults[chip] = {e.context: (Cause(e.a), Sub(e.b)) for e in story.of(Kind.FAULTED)}
+        assert chip != CLOSED or story.seen.hits == 0
+    liar = 1 if for_owner else 2
+    cause, found = faults[CLOSED][liar]
+    gone = faults[preset].get(liar) != (Cause.REGION, rule)
+    evidence("S1-05", ["REGION", rule.name], [cause.name, found.name], control(gone))
+    assert faults[CLOSED] == {liar: (Cause.REGION, rule)}
