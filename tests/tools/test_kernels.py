@@ -36,6 +36,7 @@ def _without_counters(sources: list[Path], folder: Path) -> list[Path]:
     return [kernel, main]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", KERNELS)
 def test_compiled_kernel_passes_its_own_check(tmp_path, name):
     program = build_plain(name, _without_counters(kernel_sources(name), tmp_path), tmp_path)
@@ -49,6 +50,7 @@ def test_kernel_fails_when_its_result_differs(tmp_path, name):
     assert run_plain(build_plain(name, sources, tmp_path).elf)[0] == 1
 
 
+@pytest.mark.long
 def test_three_working_sets_exceed_the_data_cache(tmp_path):
     """The stated figures, read out of the compiled programs."""
     sizes = {}

@@ -51,6 +51,7 @@ def build(hakone, plan, *options):
     return hakone("system", plan, *names, "--plaintext-out", folder / "s.texts", *options)
 
 
+@pytest.mark.long
 def test_programs_are_sealed_by_themselves_and_put_together(hakone, plan):
     assert build(hakone, plan, "--seed", 4).status == 0
     folder = plan.parent

@@ -35,6 +35,7 @@ def test_core_agrees_with_the_model_in_a_sample_of_its_sequences(automatic):
         run_sequence(start, moves, rng, gap=rng.choice((0, 0.3)), busy=0.3)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("rule", [rule for rule in RULES if rule not in NOT_ASKED])
 def test_core_has_the_rule(rule):
     """On the way to the leak it does what the model says, and something else than a model without the rule."""

@@ -559,6 +559,7 @@ def test_encrypted_instructions_are_not_counted():
     assert retired[second]["value"] - retired[first]["value"] == len(between) - encrypted
 
 
+@pytest.mark.long
 def test_interrupt_at_any_moment_of_an_entry_resumes_it():
     """The switch sequence is short and whole: wherever the interrupt falls, the program ends with the same result."""
 

@@ -280,6 +280,7 @@ def interrupt_every(period: int, offset: int):
     return inputs
 
 
+@pytest.mark.long
 @pytest.mark.requirement("XM-08")
 @pytest.mark.requirement("XM-12")
 @pytest.mark.parametrize("seed", range(4))

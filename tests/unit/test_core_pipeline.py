@@ -46,6 +46,7 @@ def random_body(rng, program: Program, count: int):
             program.op("addi", rd, rs1, imm=rng.randrange(-2048, 2048))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "seed,gap,busy,mispredict", [(1, 0, 0, 0), (2, 0, 0.5, 0), (3, 0.3, 0, 0.05), (4, 0.2, 0.9, 0.1), (5, 0, 0.3, 0.1)]
 )

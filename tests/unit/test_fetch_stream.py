@@ -36,6 +36,7 @@ def place_long_instruction(world: World):
     world.place((LINE + 16) * 64 - 4, b"\x01\x00\x13\x00", domain=1)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("ways,lines,seed", [(1, 20, 11), (2, 20, 12), (4, 3, 13)])
 def test_stream_follows_predicted_path_under_random_stimulus(ways, lines, seed):
     """Many lines make misses and faults, few lines make predictions, right and wrong ones."""

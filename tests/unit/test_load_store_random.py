@@ -73,6 +73,7 @@ def _fetches(set_lines):
     return choose
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("cache_bytes", "ways"), [(1024, 2), (8192, 2), (1024, 1), (1024, 4)])
 def test_random_accesses_with_aliases_and_fetches(cache_bytes, ways):
     """Values, faults, store records, device accesses and the final memory are those of the reference."""

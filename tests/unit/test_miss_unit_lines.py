@@ -125,6 +125,7 @@ def test_line_leaves_in_the_cycles_that_the_line_bench_measures_with(leave):
     simulate(body)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("ways", [1, 2, 4])
 def test_two_lines_on_their_way_were_announced_before_their_slots_were_filled_anew(ways):
     """Every line leaves under the name of its own slot, however long the one before it takes."""
@@ -263,6 +264,7 @@ def test_fetch_of_a_line_elsewhere_asks_memory_in_the_second_cycle():
     simulate(body)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("there", [(), (0,), (1,), (0, 1)])
 def test_fetch_of_either_line_at_any_cycle_of_a_split_store(there):
     """The probe never takes a line away between the first look at it and the write."""

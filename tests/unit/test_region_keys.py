@@ -56,6 +56,7 @@ def test_equal_words_under_another_algorithm_are_another_key():
     bench.run(body)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("order", [(1, 2, 3), (3, 1, 2), (2, 3, 1)])
 def test_domain_lives_until_its_last_sharer_leaves(order):
     bench = RegionBench()
