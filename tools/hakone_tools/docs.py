@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from hakone.bus import open_checks
 from hakone.isa import VERSION, cause, csr, encoding, events, formats, platform
 from hakone.soc.config import PRESETS, SocConfig
 
@@ -160,9 +161,15 @@ def configuration_page() -> str:
     out += "\n## Presets\n\n"
     rows = []
     for name, preset in PRESETS.items():
+        if preset.open_checks:
+            continue
         changed = [f"`{n} = {getattr(preset, n)}`" for n in comments if getattr(preset, n) != getattr(default, n)]
         rows.append((name, ", ".join(changed) or "every default", "simulation only" if preset.simulation_only else ""))
-    return out + table(("preset", "differs in", ""), rows)
+    rows.append(("sim_open_*name*", "`open_checks = name`, for each name below", "simulation only"))
+    out += table(("preset", "differs in", ""), rows)
+    out += "\n## Checks that can be off in simulation\n\nNames for `open_checks`: what is gone.\n\n"
+    gone = member_comments(open_checks.OpenCheck)
+    return out + table(("name", "meaning"), [(f"`{c.name.lower()}`", gone[c.name]) for c in open_checks.OpenCheck])
 
 
 PAGES = {
