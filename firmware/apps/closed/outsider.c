@@ -45,6 +45,9 @@ int main(void)
         }
         os_yield();
     }
-    printf("outsider: took %u copies at 0x%08x\n", (unsigned)hauls, (unsigned)from);
+    /* Without printf, whose constants the owner's program has too: on the bus nobody could tell whose they are. */
+    char said[] = "outsider: took 0 copies";
+    said[15] = (char)('0' + hauls);
+    puts(said);
     return 0;
 }
