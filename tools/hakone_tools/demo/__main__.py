@@ -137,6 +137,7 @@ def demonstrate(console: Console) -> int:
     show.cost(console, plain, protected)
     show.search(console, protected, control)
     show.sharing(console, sharing)
+    show.tries(console, sharing, sharing_control)
     for claim, true in held.items():
         answer = "[green]yes[/green]" if true else "[red]NO[/red] "
         console.print(f"  {answer}  {claim}", highlight=False, soft_wrap=True)

@@ -25,6 +25,14 @@ AREA_NAME = "album"
 LOOKS = 200  #: how often the stranger tries before it shows what it reads
 CONTENT = HEAD_BYTES + 16 + 192  #: of struct exchange in firmware/apps/closed/exchange.h, after the library's line
 _SEED, _OTHER_SEED = 11, 12
+#: Doors of the hostile operating system through which it reads the area, in words.
+READING = {
+    Door.PHYSICAL: "loads from the frames",
+    Door.OWN_SEGMENT: "the frames in a segment of its own",
+    Door.SAME_ADDRESS: "the frames at the processes' own addresses",
+}
+#: Doors that must not open at all.
+FORCING = (Door.REGISTERS, Door.SET_COUNTER, Door.SET_REGISTER, Door.SETIK, Door.CLRK, Door.CLRK_CONTEXT)
 
 
 def plan(inputs: Path, content_bytes: int) -> Plan:
@@ -83,9 +91,9 @@ class Sharing:
         """What the outsider copied."""
         return self.run.chip(self.record.area(1), 3 * self.area_bytes)
 
-    def loot(self) -> list[bytes]:
-        """What the operating system read of the area."""
-        found = self.record.attempts(*MEMORY_DOORS)
+    def loot(self, *doors: Door) -> list[bytes]:
+        """What the operating system read of the area, through some doors or through all."""
+        found = self.record.attempts(*(doors or MEMORY_DOORS))
         return [self.record.loot(a) for a in found if a.source == self.record.area() and not a.result]
 
     def exchanged(self) -> bool:
@@ -99,22 +107,50 @@ class Sharing:
         """The stranger, with another key, found an area that it can use."""
         return b"stranger: done" in self.run.result.uart
 
-    def leaked(self) -> int:
-        """Bytes of the owner's picture and text, in windows as the bus snooper searches them, that outsider, stranger
-        and operating system got, and windows that stood on the bus or in the memory chip."""
+    @cached_property
+    def _secret(self) -> set[bytes]:
+        """Windows of the owner's picture and text, as the bus snooper searches them, that stand in no plain section."""
         assert self.system.program.plaintexts is not None
         rows = plaintext.read(self.system.program.plaintexts)
         plain = {w for row in rows if not row.protected for w in windows(row.data)}
-        secret = {w for data in (self.picture, self.text) for w in windows(data)} - plain
+        return {w for data in (self.picture, self.text) for w in windows(data)} - plain
+
+    def _secret_bytes(self, *places: bytes) -> int:
+        """How many bytes of ``places`` belong to such a window."""
         count = 0
-        for place in (self.haul(), self.record.output(STRANGER), *self.loot()):
+        for place in places:
             hit = bytearray(len(place))
             for n in range(len(place) - 7):
-                if place[n : n + 8] in secret:
+                if place[n : n + 8] in self._secret:
                     hit[n : n + 8] = b"\1" * 8
             count += sum(hit)
-        snooper = self.run.result.snooper
-        return count + snooper["bus_plaintext_hits"] + snooper["ram_plaintext_hits"]
+        return count
+
+    def tries(self) -> dict[str, tuple[int, int]]:
+        """Who tried to read the area and how: bytes that he got, and how many of them are the owner's picture or
+        text; on the bus and in memory, windows instead of bytes."""
+        snooper, haul, shown = self.run.result.snooper, self.haul(), self.record.output(STRANGER)
+        found = {
+            "outsider: a plain program with the same memory": (len(haul), self._secret_bytes(haul)),
+            "stranger: a protected program with another key": (len(shown), self._secret_bytes(shown)),
+        }
+        for door, way in READING.items():
+            loot = self.loot(door)
+            found[f"operating system: {way}"] = sum(map(len, loot)), self._secret_bytes(*loot)
+        found["bus: every burst"] = snooper["windows_searched"], snooper["bus_plaintext_hits"]
+        found["memory chip: taken out at the end"] = snooper["ram_windows_searched"], snooper["ram_plaintext_hits"]
+        return found
+
+    def refused(self) -> tuple[int, int]:
+        """How often the operating system tried to reach registers, entries and traps of protected processes, and how
+        often that was refused."""
+        found = self.record.attempts(*FORCING)
+        return len(found), sum(bool(a.result) for a in found)
+
+    def leaked(self) -> int:
+        """Bytes of the owner's picture and text that outsider, stranger and operating system got, and windows that
+        stood on the bus or in the memory chip."""
+        return sum(secret for _, secret in self.tries().values())
 
 
 def build(folder: Path, inputs: Path, content_bytes: int) -> tuple[System, System]:
@@ -140,6 +176,7 @@ def claims(shared: Sharing, control: Sharing) -> dict[str, bool]:
         "owner and partner exchange picture and text in memory that they share": shared.exchanged(),
         "outsider, stranger, operating system, bus and memory have no byte of it": shared.leaked() == 0,
         "the stranger's key opens nothing": not shared.stranger_got_in(),
+        "registers, entries and traps of the processes stay closed": shared.refused()[0] == shared.refused()[1] > 0,
         "with the cipher off they have it": control.leaked() > 0,
     }
 

@@ -147,3 +147,23 @@ def sharing(console: Console, shared: Sharing) -> None:
         place = addresses.get(context, 0) + CONTENT if context else at
         table.add_row(who, f"{place:#010x}", *_cells(data))
     console.print(table)
+
+
+def tries(console: Console, shared: Sharing, control: Sharing) -> None:
+    """Who tried to read the shared memory, with what success, and what the same got with the cipher off."""
+    title = "who tried to read it, and how much of text and picture he got"
+    table = Table(title=title, title_justify="left", title_style="bold")
+    table.add_column("who, and how")
+    for head in ("searched", "found", "control: cipher off"):
+        table.add_column(head, justify="right")
+    opened = control.tries()
+    for way, (searched, found) in shared.tries().items():
+        table.add_row(way, f"{searched:,}", f"{found:,}", f"{opened[way][1]:,}")
+    console.print(table)
+    tried, refused = shared.refused()
+    console.print(
+        f"registers, entries and traps of protected processes: tried {tried} times, refused {refused} times; "
+        "`make attacks` lists every attack with its control",
+        highlight=False,
+        soft_wrap=True,
+    )
