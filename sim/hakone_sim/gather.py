@@ -33,7 +33,7 @@ class Case:
 
 def known_requirements(text: str) -> dict[str, str]:
     """Identifiers with the words behind them, from lines ``- **PX-01** [source] text``."""
-    return {m[1]: m[2].strip() for m in re.finditer(r"^- \*\*([A-Z]{2}-\d{2})\*\*(.*)$", text, re.MULTILINE)}
+    return {m[1]: m[2].strip() for m in re.finditer(r"^- \*\*([A-Z][A-Z0-9]-\w{1,2})\*\*(.*)$", text, re.MULTILINE)}
 
 
 def known_attacks(text: str) -> dict[str, str]:

@@ -82,4 +82,10 @@ def test_nothing_outside_depends_on_the_secrets_of_a_program():
     assert outside[0] == outside[1]
     seen = [r["value"] for r in outside[0] if r["rd_write"]]
     assert len(seen) > 150 and not any(value in SECRETS for value in seen)
-    evidence("CX-06", "same records outside in both runs, no secret read", f"{len(outside[0])} records", None)
+    differing = sum(one != other for one, other in zip(*outside, strict=True))
+    secret = sum(value in SECRETS for value in seen)
+    evidence(
+        "CX-06",
+        {"records that differ": 0, "secrets read": 0},
+        {"records that differ": differing, "secrets read": secret},
+    )

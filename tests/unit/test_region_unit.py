@@ -68,7 +68,6 @@ def _random_description(source, bases):
 
 
 @pytest.mark.long
-@pytest.mark.requirement("AR-09")
 @pytest.mark.parametrize("entries,segments,seed", [(16, False, 1), (16, True, 2), (5, True, 3)])
 def test_random_commands_leave_what_the_model_says(entries, segments, seed):
     bench, model = RegionBench(entries, seed=seed), RegionModel(RAM_BYTES, entries)
