@@ -73,6 +73,7 @@ def test_evidence_is_appended_with_the_test(tmp_path, monkeypatch):
     assert rows[0]["test"].endswith("test_evidence.py::test_evidence_is_appended_with_the_test")
 
 
+@pytest.mark.long
 def test_markers_reach_the_gatherer_through_a_report(tmp_path):
     """A run of pytest with the project's conftest, from the marker to the file."""
     tests = tmp_path / "tests"

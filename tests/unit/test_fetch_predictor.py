@@ -1,5 +1,6 @@
 """The predictor learns loops, calls, jumps with changing targets; forgets when told; survives nonsense."""
 
+import pytest
 from amaranth_bench import run, seeded
 from fetch_bench import PLAIN, Core, Guarded, Program, World, transfer
 
@@ -79,6 +80,7 @@ def calls(depth: int) -> list:
     return code
 
 
+@pytest.mark.long
 def test_returns_are_predicted_up_to_the_depth_of_the_stack():
     for depth in (1, 8):
         assert mispredictions(calls(depth), [150, 150], predictor_entries=64)[1] <= 2, f"{depth} deep"
@@ -131,6 +133,7 @@ def test_jump_with_targets_in_turn_is_predicted_by_path():
     assert warm <= 5 and warm < cold, f"{warm} of about 35 jumps"
 
 
+@pytest.mark.long
 def test_clear_forgets_branches_returns_and_paths():
     """Straight after a clear the same code is fetched as if it had never run: nothing is predicted taken."""
     for code in (calls(3), [("top", 4, None), (None, 2, (JUMP, always("top")))]):

@@ -55,6 +55,7 @@ REFUSED = (
 )
 
 
+@pytest.mark.long
 @pytest.mark.attack(92)
 @pytest.mark.parametrize(("what", "change", "rule"), REFUSED)
 @pytest.mark.parametrize("place", [RAM_BASE, MASK_ROM.base])
@@ -78,6 +79,7 @@ def test_refused_fetch_faults_and_reaches_no_bus(what, change, rule, place):
     assert allowed is None and control > 0, "the control was refused too"
 
 
+@pytest.mark.long
 @pytest.mark.attack(78)
 @pytest.mark.parametrize("code", [SHORT * 32, LONG * 16, SHORT + LONG * 16, (SHORT + LONG) * 12, (LONG + SHORT) * 12])
 def test_limit_is_judged_by_the_halfword(code):

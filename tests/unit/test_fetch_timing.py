@@ -60,6 +60,7 @@ def test_straight_code_gives_one_instruction_a_cycle(start):
     run(top, bench)
 
 
+@pytest.mark.long
 def test_predicted_loop_costs_no_cycle():
     """Loops of every small shape at every offset: as many instructions as cycles, once the branch is known.
 

@@ -250,6 +250,7 @@ REFUSED = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("words", REFUSED.values(), ids=REFUSED)
 def test_key_that_is_not_as_announced_is_refused_and_wiped(words):
     store = KeyStore()
@@ -325,6 +326,7 @@ def test_search_finds_the_slots_with_an_equal_key_in_a_fixed_time():
     run(store, drive)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("size", [32, 64])
 def test_cancelled_key_leaves_nothing_whenever_it_comes(size):
     store, source = KeyStore(), seeded()

@@ -66,6 +66,7 @@ def conclude(number, wanted, met, controls):
     assert works, f"the control was refused too, the attack is void: {controls}"
 
 
+@pytest.mark.long
 @pytest.mark.attack(78)
 @pytest.mark.parametrize("size_log2", [0, 1, 2])
 def test_limit_is_the_last_byte_for_every_size(size_log2):

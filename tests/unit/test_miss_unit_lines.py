@@ -403,6 +403,7 @@ def test_ended_domain_leaves_the_cache_under_its_own_key_and_others_stay():
     simulate(body)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("after", [0, 1, 7, 19, 33, 50])
 def test_ending_a_domain_stops_at_a_line_boundary_and_goes_on(after):
     """Soon after the abort nothing is under way; begun again, it finishes the rest, and each line is written once."""

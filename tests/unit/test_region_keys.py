@@ -16,6 +16,7 @@ def with_key(words, start=BASE, tag=1, algorithm=Algorithm.AES128_XTS):
     return RegionDescription(algorithm, RW, start, 0x1000, tag, key=words)
 
 
+@pytest.mark.long
 @pytest.mark.requirement("AR-11")
 def test_key_and_tag_decide_what_is_shared():
     """The same key and tag: one domain. The same key: one slot. Any bit of the key differs: nothing in common."""

@@ -55,6 +55,7 @@ def _shown(row):
     return Descriptor(bool(row.present), rights, row.ring, row.base << 12, row.limit), bool(row.wraps)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seed", [1, 2])
 def test_copies_are_never_older_than_the_registers(seed):
     """Writes, clears and switches of context and segment in any cycle, on both sides at once."""
