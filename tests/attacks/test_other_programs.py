@@ -17,7 +17,7 @@ from hakone.bus.open_checks import OpenCheck
 from hakone.isa.cause import Cause, Interrupt, Sub
 from hakone.isa.csr import HXCTX_ENCRYPTED
 from hakone.isa.encoding import CLRK_CONTEXT
-from hakone.isa.formats import RegionStatus
+from hakone.isa.formats import RegionFlag, RegionStatus
 from hakone_sim.evidence import evidence
 from hakone_tools.programs import Program
 
@@ -242,6 +242,48 @@ def test_attack_on_closed_memory(attack, closed, programs, tmp_path):
         found = [r.values[: len(expected[0])] for r in records(seen, program, context) if r.operation in kinds]
         assert found == expected
     assert not won and control_won
+
+
+def replaced_region(program: Program) -> dict:
+    """Two vendors' codes in one context. The one keeps a secret and calls out; plain code releases its region, and the
+    other installs one of its own over the place, open to every owner. The first goes on as if nothing had happened.
+    """
+    place, out = spare(program), do("retmode", program.symbols()["plain_next"])
+    enter_b = do("cryptomode", program.symbols()["inside_b"])
+    first = [inside(program, 1), *install(notes(program), region(place, 256)), keep(place, SECRET), out]
+    trap = region(place, 256, KEY_B, flags=actors.RW | RegionFlag.ANY_OWNER)
+    second = [do("clrk", place), enter_b, *install(notes(program, 1), trap), out]
+    third = [inside(program, 1), keep(place + 4, MORE), out, enter_b, do("load", place + 4)]
+    return {0: [*begin(program, 1), do("run", 1)], 1: [*first, *second, *third]}
+
+
+def window_in_a_gap(program: Program) -> dict:
+    """The other vendor's code opens a window where the first has nothing, and waits for it to run over an edge."""
+    place, out = spare(program), do("retmode", program.symbols()["plain_next"])
+    enter_b = do("cryptomode", program.symbols()["inside_b"])
+    open_window = [enter_b, *install(notes(program, 1), window(place, 256)), out]
+    return {
+        0: [*begin(program, 1), do("run", 1), do("load", place)],
+        1: [*open_window, inside(program, 1), keep(place, SECRET)],
+    }
+
+
+@pytest.mark.parametrize(
+    "scripts,check,refused,won",
+    [
+        (replaced_region, "release_owner", Sub.REGION_NO_ENTRY, loaded(1, MORE)),
+        (window_in_a_gap, "window_owner", Sub.REGION_OWNER, loaded(0)),
+    ],
+)
+def test_stranger_in_the_owners_context_gets_nothing(scripts, check, refused, won, tmp_path):
+    """What one owner's code installed, no other code releases, and no other code uses unless its flags say so."""
+    program = actors.build(tmp_path, "actors_strangers.toml")
+    job = actors.job("stranger", program, scripts(program))
+    seen = observe(CLOSED, [job], tmp_path)["stranger"]
+    control = observe(f"sim_open_{check}", [job], tmp_path)["stranger"]
+    rows = [r.values[:2] for r in records(seen, program, 0) if r.operation == actors.RUN]
+    assert rows == [(CAUSE_REGION, refused.value)]
+    assert not won(seen, program) and won(control, program)
 
 
 def test_owner_still_has_its_data_after_an_alias_was_read(closed, programs):

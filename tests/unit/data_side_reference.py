@@ -136,7 +136,12 @@ class Reference:
             return Sub.REGION_PLAIN_ACCESS
         if (reads and not entry.flags & RegionFlag.READ) or (writes and not entry.flags & RegionFlag.WRITE):
             return Sub.REGION_RIGHT
-        if state.encrypted and region and entry.owner != state.owner and not entry.flags & RegionFlag.ANY_OWNER:
+        if (
+            state.encrypted
+            and (region or entry.owner)
+            and entry.owner != state.owner
+            and not entry.flags & RegionFlag.ANY_OWNER
+        ):
             return Sub.REGION_OWNER
         own_code = state.encrypted and entry.key_slot == state.key_slot
         if region and entry.flags & RegionFlag.EXECUTE and not own_code:

@@ -79,7 +79,7 @@ class RegionModel:
                 return answer
             domain = answer
             slot = self.domains[domain][1]
-        entry = ModelEntry(context, start, end, algorithm, flags, 0 if window else owner, domain, slot, base)
+        entry = ModelEntry(context, start, end, algorithm, flags, owner, domain, slot, base)
         self.entries[self.entries.index(None)] = entry
         return RegionStatus.DONE, Sub.NONE
 
@@ -98,12 +98,13 @@ class RegionModel:
         self.domains[number] = (algorithm, slot, tag, place)
         return number
 
-    def release(self, addr, context):
-        """``clrk`` of an own region; the second answer is the domain that ended, or 0."""
+    def release(self, addr, context, owner):
+        """``clrk`` of an own region by code of ``owner`` (0: plain code); the second answer is the domain that ended,
+        or 0."""
         if addr % LINE:
             return Sub.REGION_OPERAND, 0
         for place, entry in enumerate(self.entries):
-            if entry and entry.context == context and entry.start == addr:
+            if entry and entry.context == context and entry.start == addr and entry.owner in (0, owner):
                 return Sub.NONE, self._remove(place)
         return Sub.REGION_NO_ENTRY, 0
 

@@ -207,6 +207,8 @@ ENTRIES = (
     Entry(1, BASE + 8, BASE + 8, R | PLAIN, 6, XTS, key_slot=2, owner=2),
     Entry(1, BASE + 9, BASE + 9, R | W | X | PLAIN, 6, XTS, key_slot=2, owner=2),
     Entry(1, BASE + 10, BASE + 10, R | X, 7, XTS, key_slot=1, owner=1),
+    Entry(1, BASE + 12, BASE + 12, R | W, 0, owner=1),
+    Entry(1, BASE + 13, BASE + 13, R | W, 0, owner=2),
 )
 ENCRYPTED, IN_PLAIN = State(1, 1, 1, 1), State(1)
 LOAD, STORE, AMO = MemoryOp.LOAD, MemoryOp.STORE, MemoryOp.AMO_SWAP
@@ -228,6 +230,9 @@ RULES = (
     (ENCRYPTED, LOAD, 6, None),
     (ENCRYPTED, STORE, 6, Sub.REGION_RIGHT),
     (ENCRYPTED, LOAD, 10, None),
+    (ENCRYPTED, STORE, 12, None),
+    (ENCRYPTED, STORE, 13, Sub.REGION_OWNER),
+    (IN_PLAIN, STORE, 13, None),
     (IN_PLAIN, LOAD, 0, Sub.REGION_PLAIN_ACCESS),
     (IN_PLAIN, STORE, 4, Sub.REGION_PLAIN_ACCESS),
     (IN_PLAIN, STORE, 6, None),

@@ -44,7 +44,7 @@ def test_region_and_window_are_installed_with_every_field():
         common = {"start_line": BASE >> 6, "end_line": (BASE + 0xFC0) >> 6, "flags": wanted.flags, "owner": 7}
         cipher = {"algorithm": Algorithm.AES128_XTS, "key_slot": 0, "key_bytes": 32, "domain": 1}
         assert entries[0] == {"context": 5, "segment_base": 0x80000} | common | cipher
-        nothing = dict.fromkeys(("key_slot", "key_bytes", "domain", "owner"), 0)
+        nothing = {"owner": 7} | dict.fromkeys(("key_slot", "key_bytes", "domain"), 0)
         place = {"context": 6, "start_line": 0, "end_line": (1 << 25) - 1}
         assert entries[1] == {"algorithm": Algorithm.NONE, "flags": RW} | nothing | place
         assert rows == {1: (Algorithm.AES128_XTS, 0, wanted.tag, BASE >> 6)}
@@ -95,10 +95,11 @@ def test_random_commands_leave_what_the_model_says(entries, segments, seed):
                 ended = []
                 answers.add((status, rule))
             elif choice < 0.95:
-                mine = [e.start for e in model.entries if e and e.context == context]
-                addr = source.choice([*mine, BASE + 64])
-                got = await bench.release(ctx, addr, context)
-                rule, domain = model.release(addr, context)
+                mine = [(e.start, e.owner) for e in model.entries if e and e.context == context]
+                addr, owner = source.choice([*mine, (BASE + 64, 1)])
+                owner = source.choice((owner, owner, source.randrange(16)))
+                got = await bench.release(ctx, addr, context, owner=owner)
+                rule, domain = model.release(addr, context, owner)
                 assert got == (RegionStatus.DONE, rule, False)
                 ended = [domain] if domain else []
             else:

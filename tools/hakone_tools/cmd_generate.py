@@ -93,7 +93,9 @@ def command(
     try:
         config = load_config(preset, file, options)
         if config.simulation_only and not simulation:
-            raise ValueError("cipher, probe: a protection is open; for simulation only, say so with --simulation")
+            raise ValueError(
+                "cipher, probe or open_checks: a protection is open; for simulation only, say so with --simulation"
+            )
         if unit not in verilog.UNITS:
             raise ValueError(f"{unit}: no such unit; `hakone generate --list` names them")
         if check and not output:

@@ -87,7 +87,9 @@ def _program(where: str, table: Any, folder: Path, keys: _Keys) -> ClosedProgram
     sizes = {
         key: _number(where, values, key, default) for key, default in (("heap_bytes", 4096), ("stack_bytes", 8192))
     }
-    shares = str(values.get("shares", name))
+    shares = values.get("shares", name)
+    if not isinstance(shares, str) or not shares:
+        raise ToolError(f"{where}: shares = {shares!r}", "is not a name", 'write shares = "..."')
     return ClosedProgram(name, sources, frozenset(contexts), keys.source(), keys.shared(shares), defines, **sizes)
 
 
@@ -116,7 +118,10 @@ def load_plan(path: str, keys: _Keys) -> Plan:
         if values.get("program") not in names:
             raise ToolError(f"{where}: {values.get('program')!r}", "no such program", f"there are {', '.join(names)}")
         starts.append((values["program"], _number(where, values, "given", 0)))
-    return Plan(programs, starts, bool(document.get("hostile", False)))
+    hostile = document.get("hostile", False)
+    if not isinstance(hostile, bool):
+        raise ToolError(f"{path}: hostile = {hostile!r}", "is not true or false", "write hostile = true or false")
+    return Plan(programs, starts, hostile)
 
 
 @click.command("system", help="Build a system of several programs under the small operating system.")

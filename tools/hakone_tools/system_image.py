@@ -110,6 +110,11 @@ def _check(name: str, plan: Plan) -> None:
         if owners[context] != program:
             problem = f"context {context} is named by {owners[context]} and {program}"
             raise ToolError(name, problem, "give each protected program contexts of its own")
+    for p in plan.programs:
+        begun = sum(start == p.name for start, _ in plan.starts)
+        if isinstance(p, ClosedProgram) and begun > len(p.contexts):
+            problem = f"{begun} processes of {p.name}, which has {len(p.contexts)} contexts"
+            raise ToolError(name, problem, "name a context for each process")
     if len(named) > ATTRIBUTE_ENTRIES:
         raise ToolError(name, f"{len(named)} contexts are named", f"a chip has {ATTRIBUTE_ENTRIES} attribute entries")
 

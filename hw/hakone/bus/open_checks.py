@@ -32,6 +32,8 @@ class OpenCheck(enum.IntEnum, shape=5):
     SEGMENT_STALE = 18  #: segput leaves copies of the old segment in use
     SEGMENT_LIMIT = 19  #: the limit of a segment is not looked at
     FETCH = 20  #: encrypted mode fetches from anywhere
+    RELEASE_OWNER = 21  #: whatever code runs in a context may release the regions and windows of another owner
+    WINDOW_OWNER = 22  #: a window is used by whatever code runs in its context
 
 
 OPEN_BITS = max(OpenCheck) + 1

@@ -160,7 +160,8 @@ class ModeUnit(wiring.Component):
         with m.Elif(self.erased & state.encrypted & ~state.landing & (self.erased_slot == state.key_slot)):
             m.d.sync += state.orphan.eq(1)
         with m.If(self.end_links):
-            m.d.sync += state.links.eq(0)
+            # The code that runs may be what was released: its key may go at any time, unseen if it does not run then.
+            m.d.sync += [state.links.eq(0), state.orphan.eq(state.orphan | state.encrypted)]
         with m.If(self.load):
             m.d.sync += state.eq(self.loaded)
         self._stacks(m, enters, leaves, returns)

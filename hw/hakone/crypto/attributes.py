@@ -29,8 +29,8 @@ class AttributeRange(data.Struct):
 class AttributeContent(data.Struct):
     """What a look-up reads: cipher, key-store slot and key size in bytes, rights, domain and owner index.
 
-    ``domain`` is 0 for a window to plain memory. ``owner`` is 0 where no owner id applies. ``segment_base``: see
-    ``bus.core_ports.RegionMatch``; it means nothing for a window.
+    ``domain`` is 0 for a window to plain memory. ``owner`` is 0 for a window that a boot record installed: no owner id.
+    ``segment_base``: see ``bus.core_ports.RegionMatch``; it means nothing for a window.
     """
 
     algorithm: Algorithm
@@ -51,13 +51,16 @@ class AttributeEntry(data.Struct):
 
 
 class AttributePlace(data.Struct):
-    """What a walk sees of one place. Only ``used`` means something when it is low. ``code``: it may be executed."""
+    """What a walk sees of one place. Only ``used`` means something when it is low. ``code``: it may be executed;
+    ``owner``: whose code installed it, 0 for a boot record's window.
+    """
 
     used: 1
     counted: 1
     range: AttributeRange
     domain: 4
     code: 1
+    owner: 4
 
 
 class AttributeReadPort(wiring.Signature):
@@ -135,7 +138,7 @@ class AttributeRegisters(wiring.Component):
         code = entry.content.flags[RegionFlag.EXECUTE.bit_length() - 1]
         for store, value in (
             (contents, entry.content),
-            (places, Cat(1, entry.counted, entry.range, entry.content.domain, code)),
+            (places, Cat(1, entry.counted, entry.range, entry.content.domain, code, entry.content.owner)),
         ):
             write = store.write_port()
             m.d.comb += [write.addr.eq(lowest), write.data.eq(value), write.en.eq(taken)]

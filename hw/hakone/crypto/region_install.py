@@ -164,7 +164,7 @@ class RegionInstall(wiring.Component):
             entry.content.key_bytes.eq(fields.key_bytes),
             entry.content.flags.eq(fields.flags),
             entry.content.domain.eq(domain),
-            entry.content.owner.eq(Mux(protected, self.state.owner, 0)),
+            entry.content.owner.eq(self.state.owner),
             entry.content.segment_base.eq(segment_base),
             entry.counted.eq(1),
             self.domain_number.eq(domain),

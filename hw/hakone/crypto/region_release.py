@@ -77,6 +77,7 @@ class RegionRelease(wiring.Component):
             self.query.any_line.eq(self.whole_context),
             self.query.begin_line.eq(self.operand[LINE_LOG2:]),
             self.query.mode.eq(WalkMode.ENTRY),
+            self.query.owner.eq(self.state.owner & self.state.encrypted.replicate(4)),
             self.entry_last.eq(~self.context_shared),
             self.key_erase.payload.eq(self.slot),
             self.clean.domain.eq(self.domain),

@@ -69,7 +69,7 @@ class RegionUnit(wiring.Component):
         m = Module()
         m.submodules.install = install = self._install
         m.submodules.release = release = RegionRelease(self._switches)
-        m.submodules.walk = walk = TableWalk()
+        m.submodules.walk = walk = TableWalk(self._switches)
         port = self.port
         for name in ("key_install", "search", "attribute_install"):
             wiring.connect(m, flipped(getattr(self, name)), getattr(install, name))
@@ -129,7 +129,7 @@ class RegionUnit(wiring.Component):
         ]
         for name in ("start_line", "end_line", "tag", "base_line", "equal", "key_valid"):
             m.d.comb += getattr(walk.query, name).eq(getattr(install.query, name))
-        for name in ("any_line", "begin_line"):
+        for name in ("any_line", "begin_line", "owner"):
             m.d.comb += getattr(walk.query, name).eq(getattr(release.query, name))
         for name in ("mode", "context"):
             mine, other = getattr(release.query, name), getattr(install.query, name)

@@ -4,11 +4,12 @@ Clock domain ``sync``. Both tables are read a place and a row a cycle, always al
 tells nothing.
 """
 
-from amaranth import Module, Signal
+from amaranth import Module, Signal, Value
 from amaranth.lib import enum, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..bus.core_ports import LINE_BITS
+from ..bus.open_checks import OpenCheck, is_open
 from .attributes import AttributeWalkPort
 from .domains import DOMAINS, DomainWalkPort
 
@@ -34,7 +35,8 @@ class WalkQuery(wiring.Signature):
 
     ``context`` in every mode. ROOM: ``start_line``, ``end_line``, ``tag``, ``base_line``, ``equal`` (slots with an
     equal key; zero for a window), ``key_valid`` (slots that are in use). ENTRY: ``begin_line``, where the entry
-    begins, or with ``any_line`` the first entry of the context. SHARERS asks about what the ENTRY walk before it found.
+    begins, and ``owner``, whose code asks (0: plain code), or with ``any_line`` the first entry of the context.
+    SHARERS asks about what the ENTRY walk before it found.
     """
 
     def __init__(self):
@@ -45,6 +47,7 @@ class WalkQuery(wiring.Signature):
                 "context": Out(4),
                 "any_line": Out(1),
                 "begin_line": Out(LINE_BITS),
+                "owner": Out(4),
                 "start_line": Out(LINE_BITS),
                 "end_line": Out(LINE_BITS),
                 "tag": Out(32),
@@ -89,6 +92,10 @@ class TableWalk(wiring.Component):
     slot_shared: Out(1)
     context_shared: Out(1)
 
+    def __init__(self, switches: Value | None = None):
+        self._switches = switches
+        super().__init__()
+
     def elaborate(self, _platform) -> Module:
         """A counter, and bits that collect."""
         m = Module()
@@ -120,7 +127,8 @@ class TableWalk(wiring.Component):
         mine = place.used & (place.range.context == query.context)
         other = number != self.place
         meets = ~(query.end_line < place.range.start_line) & ~(place.range.end_line < query.start_line)
-        begins = query.any_line | (place.range.start_line == query.begin_line)
+        own = (place.owner == 0) | (place.owner == query.owner) | is_open(self._switches, OpenCheck.RELEASE_OWNER)
+        begins = query.any_line | ((place.range.start_line == query.begin_line) & own)
         with m.Switch(query.mode):
             with m.Case(WalkMode.ROOM):
                 m.d.sync += [

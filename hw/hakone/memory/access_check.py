@@ -17,7 +17,8 @@ class AccessCheck(wiring.Component):
     """Rules for a data access whose address gave ``match``.
 
     Encrypted code must hit an entry that has the right. A region (an entry with an algorithm) must in addition belong
-    to the code's owner or be open to any, and when it holds code, the key must be the running code's. Plain code may
+    to the code's owner or be open to any, and when it holds code, the key must be the running code's. So must a window
+    that code installed, or another owner's code could put one where a region is missing. Plain code may
     touch a region only if the region allows it, within its rights, and never a region that holds code, and not at all
     in a handler (``state.handler``); outside regions it is free, rights of windows included. Last, a region's segment
     must have the base that it had when the region was bound to its place; for windows it does not matter.
@@ -48,10 +49,12 @@ class AccessCheck(wiring.Component):
         right_missing = Signal()
         foreign_owner = Signal()
         foreign_code = Signal()
-        moved, closed, wrong = Signal(), Signal(), Signal()
+        owned, moved, closed, wrong = Signal(), Signal(), Signal(), Signal()
         base, bound = self.segment_base, match.segment_base
         m.d.comb += [
             region.eq(match.hit & (match.algorithm != Algorithm.NONE)),
+            # A window that a boot record installed has no owner: it is for all code of its context.
+            owned.eq(region | (match.hit & (match.owner != 0) & ~is_open(self._switches, OpenCheck.WINDOW_OWNER))),
             right_missing.eq(
                 (self.reads & ~self._flag(RegionFlag.READ)) | (self.writes & ~self._flag(RegionFlag.WRITE))
             ),
@@ -70,7 +73,7 @@ class AccessCheck(wiring.Component):
         ]
         # The verdict is said apart from the rule, so that the comparison of bases, which is known last, comes in last.
         with m.If(state.encrypted):
-            m.d.comb += wrong.eq(~match.hit | right_missing | (region & (foreign_owner | foreign_code)))
+            m.d.comb += wrong.eq(~match.hit | right_missing | (owned & foreign_owner) | (region & foreign_code))
         with m.Else():
             m.d.comb += wrong.eq(region & (closed | right_missing | foreign_code))
         m.d.comb += self.allowed.eq(~(wrong | (region & moved)))
@@ -80,7 +83,7 @@ class AccessCheck(wiring.Component):
             m.d.comb += self.rule.eq(Sub.REGION_PLAIN_ACCESS)
         with m.Elif((state.encrypted | region) & right_missing):
             m.d.comb += self.rule.eq(Sub.REGION_RIGHT)
-        with m.Elif(state.encrypted & region & foreign_owner):
+        with m.Elif(state.encrypted & owned & foreign_owner):
             m.d.comb += self.rule.eq(Sub.REGION_OWNER)
         with m.Elif(region & foreign_code):
             m.d.comb += self.rule.eq(Sub.REGION_CODE_AS_DATA)

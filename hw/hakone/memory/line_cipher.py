@@ -31,7 +31,7 @@ class LineCipher(wiring.Component):
     there, before the slot's next line can overwrite it. No line is ever written that was not read: the data cache
     allocates on a store, so there is no other way to a tweak for writing. ``flush`` leaves the rows alone: what a slot
     holds was decrypted under the row and key of its read, and a change of these is only right while the data cache
-    holds no line of that domain (today they are installed before the core starts). If it did, its lines would go out
+    holds no line of that domain: ``clrk`` cleans before the row dies. If it did, its lines would go out
     under the new key with an old tweak: ciphertext still, but lost. Nothing in the rows is used after a reset, since
     no slot holds a line until one was read.
 

@@ -62,7 +62,7 @@ class SocConfig:
         """``open_checks`` as bits of ``OpenCheck``. Raises ``ValueError`` for an unknown name, naming the nearest."""
         known = {check.name.lower(): check for check in OpenCheck}
         bits = 0
-        for name in filter(None, self.open_checks.split(",")):
+        for name in filter(None, (word.strip() for word in self.open_checks.split(","))):
             if name not in known:
                 near = difflib.get_close_matches(name, known, 1)
                 hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
