@@ -38,6 +38,7 @@ def test_taking_a_rule_out_brings_its_leak_back(rule):
     assert harmless_with_it
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("rule", QUICK)
 def test_page_shows_a_shortest_sequence(rule):
     found = search(rule)

@@ -264,6 +264,7 @@ def test_unknown_algorithm_is_refused_and_a_known_one_is_not(code):
     assert [content.algorithm for _, content in outcome.entries] == ([Algorithm(code)] if code in (0, 1, 2) else [])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("index,value,status", [r[1:] for r in REFUSALS], ids=[r[0] for r in REFUSALS])
 def test_bad_region_is_refused_whole_and_its_neighbour_loads(index, value, status):
     bad, good = region((1,), seed=3), region((2,), RAM_BASE + 0x8000, seed=4)
@@ -304,6 +305,7 @@ def test_window_may_lie_anywhere(start, size):
     assert (place.start_line, place.end_line) == (start // 64, (start + size) // 64 - 1)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "start,size,overlaps",
     [

@@ -45,6 +45,7 @@ def test_core_has_the_rule(rule):
         run_sequence(STARTS[rule], moves, seeded(), without=[rule])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "text",
     [

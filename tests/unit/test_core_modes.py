@@ -317,6 +317,7 @@ def test_interrupt_in_every_cycle_of_calls_crossings_and_returns_changes_nothing
     assert interrupts[3, 0] and interrupts[3, 1] and interrupts[0, 1] and interrupts[0, 0]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("latency", [0, 2])
 def test_crossings_are_right_with_fetch_units_of_any_speed(latency):
     space = Space()
@@ -581,6 +582,7 @@ def learned(machine: Machine) -> dict[int, int]:
     return {r["pc"]: after["pc"] for r, after in pairs if abs(after["pc"] - r["pc"]) > 4 and r["retire"]}
 
 
+@pytest.mark.long
 def test_crossings_behind_predicted_calls_and_returns_are_the_same():
     """Right predictions bring the crossing into the pipeline directly behind its call."""
     space, _ = chain("c.jalr")
@@ -677,6 +679,7 @@ def test_slot_of_another_key_is_not_returned_to():
 # -- contexts ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_contexts_keep_their_own_links_and_stack_pointers():
     """Two contexts cross under the same keys, an interrupt changes between them all the time."""
     rng = seeded(7)

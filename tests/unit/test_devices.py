@@ -68,6 +68,7 @@ async def _replay(ctx, dut, source, lines):
     return answers
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", REPLAYED)
 def test_answers_are_those_of_qemu(name):
     dut, source, lines, ours = Devices(SocConfig()), seeded(), _lines(name), {}

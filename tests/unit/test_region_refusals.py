@@ -190,6 +190,7 @@ def test_boot_entries_do_not_count_but_are_found_overlapped_and_released():
     bench.run(body)
 
 
+@pytest.mark.long
 def test_last_place_domain_and_key_slot_are_usable_and_none_beyond():
     bench = RegionBench(waits=False)
 

@@ -263,6 +263,7 @@ def test_line_waits_for_the_tweak_of_its_own_place():
     run_small(bench, drive)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("size", KEY_BYTES)
 def test_tweak_of_a_line_that_was_read_is_recalled_whatever_is_encrypted_meanwhile(size):
     """At every distance from the encryption of another tweak, and whatever rows were kept before and after."""
