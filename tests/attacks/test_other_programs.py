@@ -286,6 +286,23 @@ def test_stranger_in_the_owners_context_gets_nothing(scripts, check, refused, wo
     assert not won(seen, program) and won(control, program)
 
 
+def test_description_in_the_open_is_refused(tmp_path):
+    """A key that would be read from a window, where everyone sees it, is not installed. Control: it is."""
+    program = actors.build(tmp_path)
+    at = program.symbols()["scripts"] + 5 * actors.SCRIPT_BYTES  # of a context that does not run
+    place = spare(program)
+    job = actors.job(
+        "open",
+        program,
+        {0: [*begin(program, 1), do("run", 1)], 1: [inside(program, 1), *install(at, region(place, 256))]},
+    )
+    seen = observe(CLOSED, [job], tmp_path)["open"]
+    control = observe("sim_open_setik_source", [job], tmp_path)["open"]
+    rows = [r.why for r in records(seen, program, 0) if r.operation == actors.RUN]
+    assert rows == [(CAUSE_REGION, Sub.REGION_DESCRIPTION.value)]
+    assert statuses(1, RegionStatus.DONE)(control, program) and not statuses(1, RegionStatus.DONE)(seen, program)
+
+
 def test_owner_still_has_its_data_after_an_alias_was_read(closed, programs):
     """29: the other key's reading has cost the owner nothing."""
     assert loaded(1)(closed["29"], programs[29])
