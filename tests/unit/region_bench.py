@@ -3,11 +3,12 @@
 import random
 import struct
 
-from amaranth import Module, Signal
+from amaranth import Const, Module, Signal
 from amaranth.lib import wiring
 from amaranth_bench import run, seeded
 
 from hakone.bus.core_ports import RegionCommand
+from hakone.bus.open_checks import OPEN_BITS
 from hakone.crypto.attributes import AttributeRegisters
 from hakone.crypto.domains import DOMAINS, DomainTable
 from hakone.crypto.install_switch import InstallSwitch
@@ -23,11 +24,14 @@ NAMES = ("key_install", "attribute_install", "domain_install", "domain_number", 
 
 
 class System(wiring.Component):
-    """The parts that the unit works on. The side of the boot loader is the bench's, while ``started`` is low."""
+    """The parts that the unit works on. The side of the boot loader is the bench's, while ``started`` is low.
+    ``open_check``: a check that is switched off.
+    """
 
-    def __init__(self, entries=16):
+    def __init__(self, entries=16, open_check=None):
         super().__init__({})
-        self.unit = RegionUnit(RAM_BYTES)
+        switches = None if open_check is None else Const(1 << open_check, OPEN_BITS)
+        self.unit = RegionUnit(RAM_BYTES, switches)
         self.registers, self.domains = AttributeRegisters(entries), DomainTable(1)
         self.keys, self.switch = KeyStore(), InstallSwitch()
         self.started = Signal()
@@ -80,8 +84,8 @@ class RegionBench:
     ``faults`` a (cause, rule) by address; ``bases`` a physical base by segment (None: flat and segments off).
     """
 
-    def __init__(self, entries=16, waits=True, seed=1):
-        self.system, self.source = System(entries), seeded(seed)
+    def __init__(self, entries=16, waits=True, seed=1, open_check=None):
+        self.system, self.source = System(entries, open_check), seeded(seed)
         self.noise = random.Random(seed)  # of the surroundings, so that what a test draws does not depend on cycles
         self.unit, self.entries, self.waits = self.system.unit, entries, waits
         self.memory, self.plain, self.faults, self.bases = {}, set(), {}, None

@@ -4,6 +4,7 @@ import pytest
 from region_bench import CLEAN_CYCLES, RegionBench
 from test_region_unit import BASE, DONE, RW, key, long_region, region, window
 
+from hakone.bus.open_checks import OpenCheck
 from hakone.isa.cause import Sub
 from hakone.isa.formats import Algorithm, RegionDescription, RegionFlag, RegionStatus
 from hakone_sim.evidence import evidence
@@ -74,6 +75,19 @@ def test_domain_lives_until_its_last_sharer_leaves(order):
             assert sorted(entry["context"] for entry in entries.values()) == sorted(order[n + 1 :])
         assert (bench.cleaned, bench.flushes) == ([1], 1)
         assert await bench.tables(ctx) == ({}, {}, {}, 0, 0)
+
+    bench.run(body)
+
+
+@pytest.mark.parametrize("check,empty", [(None, True), (OpenCheck.KEY_WIPE, False)])
+def test_key_is_wiped_with_its_last_region(check, empty):
+    """Control: with the wiping off, the released key is still in its slot."""
+    bench = RegionBench(open_check=check)
+
+    async def body(bench, ctx):
+        assert await bench.install(ctx, long_region(BASE)) == DONE
+        assert await bench.release(ctx, BASE) == DONE
+        assert await bench.whole_slot_is_empty(ctx, 0) == empty
 
     bench.run(body)
 
