@@ -20,6 +20,7 @@ from .errors import ToolError
 #: Each verb and the module that has it as ``command``.
 VERBS = {
     "generate": "hakone_tools.cmd_generate",
+    "build": "hakone_tools.cmd_build",
     "cc": "hakone_tools.cmd_cc",
     "seal": "hakone_tools.cmd_seal",
     "system": "hakone_tools.cmd_system",
