@@ -101,6 +101,20 @@ def test_handles_lead_somewhere():
     assert _cells(nodes["/soc/plic@c000000"]["riscv,ndev"]) == (11,)
 
 
+def test_board_devices_stand_in_the_tree_with_board_io_only():
+    nodes, plain = parse(device_tree(SocConfig(board_io=True, clock_hz=60_000_000))), parse(device_tree(SocConfig()))
+    added = {path for path in nodes if path not in plain}
+    spi, gpio = "/soc/spi@10040000", "/soc/gpio@10060000"
+    assert added == {spi, f"{spi}/mmc@0", gpio, "/clock"}
+    for path, window in ((spi, platform.SPI), (gpio, platform.GPIO)):
+        assert _cells(nodes[path]["reg"]) == (0, window.base, 0, window.bytes)
+        assert _cells(nodes[path]["interrupts"]) == (window.interrupt,)
+    assert nodes[spi]["clocks"] == nodes["/clock"]["phandle"]
+    assert _cells(nodes["/clock"]["clock-frequency"]) == (60_000_000,)
+    assert _cells(nodes["/soc/plic@c000000"]["riscv,ndev"]) == (13,)
+    assert len(device_tree(SocConfig(board_io=True))) < platform.RESET_PAGE.bytes - 0x20
+
+
 def test_tree_is_the_same_each_time_and_fits_the_rom():
     assert device_tree(SocConfig()) == device_tree(SocConfig())
-    assert len(device_tree(SocConfig())) < platform.MASK_ROM.bytes - 0x20
+    assert len(device_tree(SocConfig())) < platform.RESET_PAGE.bytes - 0x20

@@ -6,7 +6,7 @@ import pytest
 from amaranth_bench import run, seeded
 from bus_bench import ERROR, access, gap, read, write
 
-from hakone.isa import platform
+from hakone.isa import board_io, platform
 from hakone.soc.config import SocConfig
 from hakone.soc.devices import Devices
 
@@ -109,8 +109,9 @@ def test_finisher_ends_the_machine_as_qemu_does(number, operation, words, answer
 
 def test_every_address_without_a_device_answers_with_an_error():
     dut, source = Devices(SocConfig()), seeded()
-    windows = [platform.MASK_ROM, *platform.DEVICES]
+    windows = [platform.RESET_PAGE, *platform.DEVICES]
     edges = {w.base - 4 for w in windows} | {w.end for w in windows} | {0, platform.RAM_BASE, 0xFFFF_FFFC}
+    edges |= {platform.BOOT_PROGRAM.end - 4, *(w.base for w in platform.BOARD_DEVICES)}
     free = [a for a in sorted(edges) if not any(w.base <= a < w.end for w in windows)]
     assert len(free) > 8
 
@@ -134,6 +135,41 @@ def test_rtc_and_uart_interrupts_reach_their_sources():
         assert await read(ctx, dut.bus, base + 0x1000) == 1 << 11
         await write(ctx, dut.bus, platform.UART.base + 1, 2, 1)
         assert await read(ctx, dut.bus, base + 0x1000) == 1 << 11 | 1 << 10
+
+    run(dut, bench)
+
+
+def test_boot_program_answers_where_it_stands():
+    dut = Devices(SocConfig(), b"abcd" * 2048)
+
+    async def bench(ctx):
+        for addr in (platform.BOOT_PROGRAM.base, platform.BOOT_PROGRAM.end - 4):
+            assert await read(ctx, dut.bus, addr) == int.from_bytes(b"abcd", "little")
+        for addr in (0, platform.MASK_ROM.base - 4, platform.MASK_ROM.end):
+            assert await read(ctx, dut.bus, addr) == ERROR, hex(addr)
+
+    run(dut, bench)
+
+
+def test_board_devices_reach_their_pads_and_interrupt_sources():
+    dut = Devices(SocConfig(board_io=True))
+    pending = platform.PLIC.base + 0x1000
+
+    async def bench(ctx):
+        await write(ctx, dut.bus, platform.GPIO.base + board_io.Gpio.OUTPUT_VAL, 0xA5)
+        assert ctx.get(dut.leds) == 0xA5
+        await write(ctx, dut.bus, platform.GPIO.base + board_io.Gpio.RISE_IE, 0x80)
+        ctx.set(dut.buttons, 0x80)
+        await ctx.tick().repeat(SETTLE_CYCLES)
+        assert await read(ctx, dut.bus, pending) == 1 << platform.GPIO.interrupt
+        assert ctx.get(dut.spi.cs_n) == 1
+        await write(ctx, dut.bus, platform.SPI.base + board_io.Spi.CSDEF, 0)
+        await ctx.tick()
+        assert ctx.get(dut.spi.cs_n) == 0
+        await write(ctx, dut.bus, platform.SPI.base + board_io.Spi.TXMARK, 1)
+        await write(ctx, dut.bus, platform.SPI.base + board_io.Spi.IE, 1)
+        await ctx.tick().repeat(SETTLE_CYCLES)
+        assert await read(ctx, dut.bus, pending) == 1 << platform.GPIO.interrupt | 1 << platform.SPI.interrupt
 
     run(dut, bench)
 

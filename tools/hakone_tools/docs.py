@@ -59,9 +59,10 @@ def registers_page() -> str:
     out += "\nThese ranges read zero and ignore writes:\n\n"
     out += table(("first", "last"), [(f"`{a:#05x}`", f"`{b:#05x}`") for a, b in csr.ZERO_RANGES])
     out += (
-        "\n## Memory map\n\nAs QEMU's `virt` board for riscv32. Every other address answers with an access fault.\n\n"
+        "\n## Memory map\n\nAs QEMU's `virt` board for riscv32. Every other address answers with an access fault.\n"
+        "SPI and GPIO exist with `board_io` only; without a boot program the mask ROM ends after its first page.\n\n"
     )
-    windows = [platform.MASK_ROM, *platform.DEVICES]
+    windows = [platform.MASK_ROM, *platform.DEVICES, *platform.BOARD_DEVICES]
     rows = [(w.name, f"`{w.base:#010x}`", f"{w.bytes:#x}", w.interrupt or "") for w in windows]
     rows.append(("memory", f"`{platform.RAM_BASE:#010x}`", "`ram_bytes`", ""))
     out += table(("device", "first byte", "bytes", "interrupt"), rows)

@@ -70,7 +70,7 @@ def _inline_function(i: CustomInstruction) -> list[str]:
 
 def c_header() -> str:
     """Text of ``hakone.h``."""
-    devices = (platform.MASK_ROM, *platform.DEVICES)
+    devices = (platform.MASK_ROM, platform.BOOT_PROGRAM, *platform.DEVICES, *platform.BOARD_DEVICES)
     lines = [f"/* {_NOTICE} */", "#ifndef HAKONE_GEN_HAKONE_H", "#define HAKONE_GEN_HAKONE_H", ""]
 
     def section(title: str, body: list[str]) -> None:

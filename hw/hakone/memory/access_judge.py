@@ -82,7 +82,7 @@ class AccessJudge(wiring.Component):
             check.writes.eq(self.writes),
             self.ram.eq(is_ram(self.physical, geometry.ram_bytes)),
             self.rom.eq(is_mask_rom(self.physical)),
-            device.eq(is_device(self.physical)),
+            device.eq(is_device(self.physical, geometry.devices)),
             unaligned_atomic.eq(self.atomic & self.misaligned),
             reachable.eq(
                 self.ram | (self.rom & ~self.writes & ~self.atomic) | (device & ~self.atomic & ~self.misaligned)

@@ -7,6 +7,7 @@ from amaranth.lib.wiring import In, Out
 from ..bus.core_ports import DomainCleanPort, InstructionMissPort, LinePort, LoadStorePort, LookupPort, PoisonPort
 from ..bus.probe import StoreRecord
 from ..bus.register_bus import RegisterBus
+from ..isa.platform import DEVICES, Window
 from ..protect.doors import SegmentReadPort
 from .dcache import DataCache
 from .doors import CacheGeometry, InvalidatePort
@@ -17,14 +18,21 @@ from .miss_unit import MissUnit
 class DataSide(wiring.Component):
     """Everything between the memory stage of the core and the line cipher.
 
-    Parameters: ``cache_bytes`` (1024 to 16384), ``ways`` (1, 2, 4), ``ram_bytes``: see ``CacheGeometry``, which
-    raises ``ValueError`` for an impossible choice; ``switches``: see ``bus.open_checks``. Members, cycles and errors:
-    those of ``LoadStoreUnit`` and ``MissUnit`` with the same names.
+    Parameters: ``cache_bytes`` (1024 to 16384), ``ways`` (1, 2, 4), ``ram_bytes``, ``devices``: see ``CacheGeometry``,
+    which raises ``ValueError`` for an impossible choice; ``switches``: see ``bus.open_checks``. Members, cycles and
+    errors: those of ``LoadStoreUnit`` and ``MissUnit`` with the same names.
     """
 
-    def __init__(self, cache_bytes: int, ways: int, ram_bytes: int, switches: Value | None = None):
+    def __init__(
+        self,
+        cache_bytes: int,
+        ways: int,
+        ram_bytes: int,
+        switches: Value | None = None,
+        devices: tuple[Window, ...] = DEVICES,
+    ):
         self._switches = switches
-        self._geometry = CacheGeometry(cache_bytes, ways, ram_bytes)
+        self._geometry = CacheGeometry(cache_bytes, ways, ram_bytes, devices)
         super().__init__(
             {
                 "port": In(LoadStorePort()),

@@ -11,7 +11,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..bus.core_ports import LINE_BITS, SLOT_BITS
-from ..isa.platform import LINE_BYTES, LINE_LOG2, RAM_BASE
+from ..isa.platform import DEVICES, LINE_BYTES, LINE_LOG2, RAM_BASE, Window
 
 DOMAIN_BITS = 4
 WORD_BITS = 3  #: bits that choose one of the eight 64-bit words of a line
@@ -20,12 +20,14 @@ WORD_BITS = 3  #: bits that choose one of the eight 64-bit words of a line
 @dataclass(frozen=True)
 class CacheGeometry:
     """Sizes of the data cache: ``cache_bytes`` (1024 to 16384, power of two), ``ways`` (1, 2 or 4; a way holds 2 to 64
-    lines), ``ram_bytes`` (memory that may be cached, power of two). Raises ``ValueError`` for an impossible choice.
+    lines), ``ram_bytes`` (memory that may be cached, power of two); and the ``devices`` that exist. Raises
+    ``ValueError`` for an impossible choice.
     """
 
     cache_bytes: int
     ways: int
     ram_bytes: int
+    devices: tuple[Window, ...] = DEVICES
 
     def __post_init__(self):
         if self.ways not in (1, 2, 4):

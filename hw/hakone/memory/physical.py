@@ -28,8 +28,11 @@ def is_ram(address: Value, ram_bytes: int) -> Value:
 
 
 def is_mask_rom(address: Value) -> Value:
-    """One bit: ``address`` lies in the mask ROM: readable and executable, never writable."""
-    return in_window(address, MASK_ROM.base, MASK_ROM.bytes)
+    """One bit: ``address`` lies in the mask ROM: readable and executable, never writable.
+
+    The ROM is pages 1 to 3 of the first four; the register bus refuses those without content.
+    """
+    return in_window(address, 0, MASK_ROM.end) & (address[12:14] != 0)
 
 
 def is_device(address: Value, devices: Iterable[Window] = DEVICES) -> Value:

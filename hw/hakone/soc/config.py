@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..bus.open_checks import OpenCheck
-from ..isa.platform import LINE_BYTES, RAM_BYTES, TIMEBASE_HZ
+from ..isa.platform import BOARD_DEVICES, DEVICES, LINE_BYTES, RAM_BYTES, TIMEBASE_HZ, Window
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,7 @@ class SocConfig:
     ram_bytes: int = RAM_BYTES  #: memory behind the AXI4 port: power of two, 64 KiB to 1 GiB
     clock_hz: int = 50_000_000  #: system clock; multiple of 10 MHz
     uart_fifo_bytes: int = 16  #: depth of each UART FIFO
+    board_io: bool = False  #: SPI controller (SD card), LEDs and buttons
     cipher: bool = True  #: the line cipher works; off only in simulation (control runs)
     probe: bool = False  #: simulation only: white-box ports for traces and checks
     open_checks: str = ""  #: simulation only: protections that are off, by name, with commas between (control runs)
@@ -69,6 +70,16 @@ class SocConfig:
                 raise ValueError(f"open_checks = {name}: no such check; {hint}")
             bits |= 1 << known[name]
         return bits
+
+    @property
+    def devices(self) -> tuple[Window, ...]:
+        """The devices that exist."""
+        return DEVICES + (BOARD_DEVICES if self.board_io else ())
+
+    @property
+    def interrupt_sources(self) -> int:
+        """Sources of the interrupt controller: the greatest number of a device."""
+        return max(w.interrupt for w in self.devices if w.interrupt is not None)
 
     @property
     def word(self) -> int:

@@ -7,7 +7,7 @@ addresses of nodes as QEMU's ``virt`` has them.
 import struct
 from dataclasses import dataclass, field
 
-from ..isa import platform
+from ..isa import board_io, platform
 from .config import SocConfig
 
 _MAGIC = 0xD00DFEED
@@ -15,8 +15,9 @@ _VERSION, _LAST_COMPATIBLE = 17, 16
 _BEGIN_NODE, _END_NODE, _PROP, _END = 1, 2, 3, 9
 _HEADER_BYTES = 40
 ISA_STRING = "rv32imac_zicntr_zicsr_zifencei"
-_INTC, _PLIC, _TEST = 1, 2, 3  # phandles
+_INTC, _PLIC, _TEST, _CLOCK = 1, 2, 3, 4  # phandles
 _NO_INTERRUPT = 0xFFFF_FFFF  # a PLIC context that leads to no hart interrupt
+_SD_CARD_HZ = 25_000_000  # default speed
 _UART_CLOCK_HZ = 3_686_400  # the divisor has no effect; this is what QEMU names
 
 
@@ -81,9 +82,28 @@ def _device(name: str, window: platform.Window, compatible: bytes, **properties:
     return Node(f"{name}@{window.base:x}", {"compatible": compatible, "reg": _reg(window), **more})
 
 
-def _bus() -> Node:
+def _board_io() -> list[Node]:
+    """SPI controller with its card slot, LEDs and buttons."""
+    spi = _device(
+        "spi",
+        platform.SPI,
+        text("sifive,spi0"),
+        clocks=cells(_CLOCK),
+        **{"#address_cells": cells(1), "#size_cells": cells(0)},
+    )
+    slot = {"compatible": text("mmc-spi-slot"), "reg": cells(0), "spi-max-frequency": cells(_SD_CARD_HZ)}
+    spi.children.append(Node("mmc@0", {**slot, "voltage-ranges": cells(3300, 3300), "disable-wp": b""}))
+    gpio = _device(
+        "gpio",
+        platform.GPIO,
+        text("hakone,gpio"),
+        **{"hakone,leds": cells(board_io.LEDS), "hakone,buttons": cells(board_io.BUTTONS)},
+    )
+    return [spi, gpio]
+
+
+def _bus(config: SocConfig) -> Node:
     """The devices."""
-    interrupt_sources = max(w.interrupt for w in platform.DEVICES if w.interrupt is not None)
     plic = _device(
         "plic",
         platform.PLIC,
@@ -91,7 +111,7 @@ def _bus() -> Node:
         **{"#interrupt_cells": cells(1), "#address_cells": cells(0)},
         interrupt_controller=b"",
         interrupts_extended=cells(_INTC, 11, _INTC, _NO_INTERRUPT),
-        **{"riscv,ndev": cells(interrupt_sources)},
+        **{"riscv,ndev": cells(config.interrupt_sources)},
         phandle=cells(_PLIC),
     )
     clint = _device(
@@ -110,6 +130,7 @@ def _bus() -> Node:
             *(_device("virtio_mmio", w, text("virtio,mmio")) for w in platform.VIRTIO),
             plic,
             clint,
+            *(_board_io() if config.board_io else ()),
         ],
     )
 
@@ -138,6 +159,8 @@ def device_tree(config: SocConfig) -> bytes:
     )
     cpus = {"#address-cells": cells(1), "#size-cells": cells(0), "timebase-frequency": cells(platform.TIMEBASE_HZ)}
     ram = {"device_type": text("memory"), "reg": cells(0, platform.RAM_BASE, 0, config.ram_bytes)}
+    fixed = {"#clock-cells": cells(0), "clock-frequency": cells(config.clock_hz), "phandle": cells(_CLOCK)}
+    clocks = [Node("clock", {"compatible": text("fixed-clock"), **fixed})] if config.board_io else []
     root = {"#address-cells": cells(2), "#size-cells": cells(2), "compatible": text("hakone,soc", "riscv-virtio")}
     return flatten(
         Node(
@@ -149,7 +172,8 @@ def device_tree(config: SocConfig) -> bytes:
                 Node("cpus", cpus, [cpu]),
                 _syscon("poweroff", platform.FINISHER_PASS),
                 _syscon("reboot", platform.FINISHER_RESET),
-                _bus(),
+                _bus(config),
+                *clocks,
             ],
         )
     )

@@ -6,61 +6,68 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 
 from ..bus.decoder import RegisterDecoder
 from ..bus.register_bus import RegisterBus
-from ..isa import platform
+from ..isa import board_io, platform
 from ..periph.clint import Clint
 from ..periph.finisher import Finisher
+from ..periph.gpio import Gpio
 from ..periph.mask_rom import MaskRom, rom_image
 from ..periph.plic import Plic
 from ..periph.rtc import GoldfishRtc
+from ..periph.spi import SpiController, SpiPads
 from ..periph.uart import Uart
 from ..periph.virtio import EmptyVirtioSlots
 from .config import SocConfig
 from .device_tree import device_tree
 
-_INTERRUPT_SOURCES = max(w.interrupt for w in platform.DEVICES if w.interrupt is not None)
+
+def board_members() -> dict[str, wiring.Member]:
+    """Ports that come with ``SocConfig.board_io``: lines of the SPI bus, LEDs, buttons (asynchronous)."""
+    return {"spi": Out(SpiPads()), "leds": Out(board_io.LEDS), "buttons": In(board_io.BUTTONS)}
 
 
 class Devices(wiring.Component):
     """Mask ROM, CLINT, PLIC, UART, finisher, real-time clock and empty virtio slots at the addresses of
-    ``isa.platform``.
+    ``isa.platform``; with ``config.board_io`` also an SPI controller, LEDs and buttons.
 
     An access takes three cycles from ``bus.valid`` to the cycle of ``bus.ready`` inclusive, four for the mask ROM,
     about 15 for one that changes the PLIC; addresses without a device answer with an error. Interrupt outputs are
     levels out of flops, except ``interrupt_software``, which is ``msip`` itself (a flop as well).
 
-    Parameters: ``config`` (clock, RAM size for the device tree, UART FIFO depth). Members: ``bus`` (byte addresses,
+    Parameters: ``config`` (clock, RAM size for the device tree, UART FIFO depth); ``boot_program``, see
+    ``periph.mask_rom``. Members: ``bus`` (byte addresses,
     seen from this side); ``interrupt_software``, ``interrupt_timer``, ``interrupt_external``, ``interrupt_supervisor``
     (the PLIC's second context); ``time`` (``mtime``, changes every 100 ns); ``uart_tx`` and ``uart_rx`` (streams of
-    bytes); ``finish_valid``, ``finish_code``, ``finish_reset`` as in ``periph.finisher``.
+    bytes); ``finish_valid``, ``finish_code``, ``finish_reset`` as in ``periph.finisher``; with ``config.board_io``
+    ``spi``, ``leds`` and ``buttons`` as in ``periph.spi`` and ``periph.gpio``.
     """
 
-    def __init__(self, config: SocConfig):
+    def __init__(self, config: SocConfig, boot_program: bytes | None = None):
         self._config = config.check()
+        self._rom = rom_image(device_tree(config), boot_program, config.ram_bytes, config.clock_hz)
         byte_stream = stream.Signature(8)
-        super().__init__(
-            {
-                "bus": In(RegisterBus(32)),
-                "interrupt_software": Out(1),
-                "interrupt_timer": Out(1),
-                "interrupt_external": Out(1),
-                "interrupt_supervisor": Out(1),
-                "time": Out(64),
-                "uart_tx": Out(byte_stream),
-                "uart_rx": In(byte_stream),
-                "finish_valid": Out(1),
-                "finish_code": Out(16),
-                "finish_reset": Out(1),
-            }
-        )
+        members = {
+            "bus": In(RegisterBus(32)),
+            "interrupt_software": Out(1),
+            "interrupt_timer": Out(1),
+            "interrupt_external": Out(1),
+            "interrupt_supervisor": Out(1),
+            "time": Out(64),
+            "uart_tx": Out(byte_stream),
+            "uart_rx": In(byte_stream),
+            "finish_valid": Out(1),
+            "finish_code": Out(16),
+            "finish_reset": Out(1),
+        }
+        super().__init__(members | (board_members() if config.board_io else {}))
 
     def elaborate(self, _platform) -> Module:
         """Each device to its port of the decoder, and its other wires."""
         m = Module()
-        rom = MaskRom(rom_image(device_tree(self._config)))
-        clint, plic, rtc = Clint(self._config.clock_hz), Plic(_INTERRUPT_SOURCES), GoldfishRtc()
+        rom = MaskRom(self._rom)
+        clint, plic, rtc = Clint(self._config.clock_hz), Plic(self._config.interrupt_sources), GoldfishRtc()
         uart, finisher = Uart(self._config.uart_fifo_bytes), Finisher()
         devices = {
-            "mask_rom": (rom, (platform.MASK_ROM,)),
+            "mask_rom": (rom, (rom.window,)),
             "finisher": (finisher, (platform.FINISHER,)),
             "rtc": (rtc, (platform.RTC,)),
             "clint": (clint, (platform.CLINT,)),
@@ -68,6 +75,9 @@ class Devices(wiring.Component):
             "uart": (uart, (platform.UART,)),
             "virtio": (EmptyVirtioSlots(), platform.VIRTIO),
         }
+        if self._config.board_io:
+            spi, gpio = SpiController(), Gpio()
+            devices |= {"spi": (spi, (platform.SPI,)), "gpio": (gpio, (platform.GPIO,))}
         decoder = RegisterDecoder({name: windows for name, (_, windows) in devices.items()})
         m.submodules.decoder = decoder
         connect(m, flipped(self.bus), decoder.bus)
@@ -90,4 +100,12 @@ class Devices(wiring.Component):
             self.finish_code.eq(finisher.finish_code),
             self.finish_reset.eq(finisher.finish_reset),
         ]
+        if self._config.board_io:
+            connect(m, flipped(self.spi), spi.pads)
+            m.d.comb += [
+                plic.lines[platform.SPI.interrupt].eq(spi.interrupt),
+                plic.lines[platform.GPIO.interrupt].eq(gpio.interrupt),
+                self.leds.eq(gpio.leds),
+                gpio.buttons.eq(self.buttons),
+            ]
         return m

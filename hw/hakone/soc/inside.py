@@ -76,7 +76,7 @@ class Inside(wiring.Component):
             switches=self._switches,
         )
         m.submodules.data_side = data_side = DataSide(
-            config.dcache_bytes, config.cache_ways, config.ram_bytes, self._switches
+            config.dcache_bytes, config.cache_ways, config.ram_bytes, self._switches, config.devices
         )
         m.submodules.line_cipher = line_cipher = LineCipher(config.cipher)
         wiring.connect(m, core.memory, data_side.port)

@@ -9,7 +9,7 @@ from ..bus.axi4 import Axi4
 from ..bus.open_checks import OPEN_BITS
 from ..bus.probe import Probe
 from .config import SocConfig
-from .devices import Devices
+from .devices import Devices, board_members
 from .inside import Inside
 
 
@@ -19,13 +19,17 @@ class Hakone(wiring.Component):
     Members: ``axi`` (memory bus, manager); ``uart_tx`` and ``uart_rx`` (streams of bytes, to a serialiser or a
     terminal); ``fuse_addr`` (word of the fuse image, read once after reset) with ``fuse_data`` (valid in the cycle
     after); ``finish_valid`` (until reset) with ``finish_code`` (0: pass) and ``finish_reset``: a program asked to end;
-    ``halted``: the core failed closed and waits for reset; with ``config.probe`` also ``probe`` and
-    ``open_checks`` (constant; see ``bus.open_checks``). Raises
-    ``ValueError`` for an impossible configuration.
+    ``halted``: the core failed closed and waits for reset; with ``config.board_io`` also ``spi``, ``leds`` and
+    ``buttons``; with ``config.probe`` also ``probe`` and ``open_checks`` (constant; see ``bus.open_checks``).
+
+    Parameters: ``config``; ``boot_program``, what runs from the mask ROM after reset (linked for
+    ``isa.platform.BOOT_PROGRAM``; see ``periph.mask_rom``), or None to begin at the start of RAM. Raises
+    ``ValueError`` for an impossible configuration and for a program that does not fit.
     """
 
-    def __init__(self, config: SocConfig):
+    def __init__(self, config: SocConfig, boot_program: bytes | None = None):
         self._config = config.check()
+        self._devices = Devices(config, boot_program)
         members = {
             "axi": Out(Axi4()),
             "uart_tx": Out(stream.Signature(8)),
@@ -37,6 +41,8 @@ class Hakone(wiring.Component):
             "finish_reset": Out(1),
             "halted": Out(1),
         }
+        if config.board_io:
+            members |= board_members()
         if config.probe:
             members["probe"] = Out(Probe())
             members["open_checks"] = In(OPEN_BITS)
@@ -47,13 +53,16 @@ class Hakone(wiring.Component):
         m = Module()
         m.submodules.inside = inside = Inside(self._config)
         m.submodules.arbiter = arbiter = RegisterArbiter()
-        m.submodules.devices = devices = Devices(self._config)
+        m.submodules.devices = devices = self._devices
         wiring.connect(m, inside.devices, arbiter.initiators[0])
         wiring.connect(m, inside.rom, arbiter.initiators[1])
         wiring.connect(m, arbiter.target, devices.bus)
         wiring.connect(m, wiring.flipped(self.axi), inside.axi)
         wiring.connect(m, wiring.flipped(self.uart_tx), devices.uart_tx)
         wiring.connect(m, wiring.flipped(self.uart_rx), devices.uart_rx)
+        if self._config.board_io:
+            wiring.connect(m, wiring.flipped(self.spi), devices.spi)
+            m.d.comb += [self.leds.eq(devices.leds), devices.buttons.eq(self.buttons)]
         if self._config.probe:
             wiring.connect(m, wiring.flipped(self.probe), inside.probe)
             m.d.comb += inside.open_checks.eq(self.open_checks)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from hakone.isa.cause import Cause
 from hakone.isa.csr import HXCTL_ENABLE, Csr
-from hakone.isa.platform import DEVICES, MASK_ROM, RAM_BASE
+from hakone.isa.platform import DEVICES, RAM_BASE, RESET_PAGE
 
 from .context_model import decode_all
 from .csr_model import MACHINE, TW, USER, CsrModel
@@ -98,8 +98,8 @@ class ExceptionModel:
             return None
         if RAM_BASE <= address < self._ram_end:
             return Expected(cause, (self._ram_end,))
-        window = next((w for w in (MASK_ROM, *DEVICES) if w.base <= address < w.end), None)
-        if window is None or address % size or (store and window is MASK_ROM):
+        window = next((w for w in (RESET_PAGE, *DEVICES) if w.base <= address < w.end), None)
+        if window is None or address % size or (store and window is RESET_PAGE):
             return Expected(cause, (address,))
         return None
 

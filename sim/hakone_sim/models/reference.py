@@ -22,7 +22,7 @@ import unicorn
 from unicorn import riscv_const
 
 from hakone.isa.cause import Cause, Interrupt
-from hakone.isa.platform import CLINT, DEVICES, LINE_LOG2, MASK_ROM, RAM_BASE, RAM_BYTES, Window
+from hakone.isa.platform import CLINT, DEVICES, LINE_LOG2, RAM_BASE, RAM_BYTES, RESET_PAGE, Window
 
 from .context_model import CodeRegion, ContextModel, decode_all
 from .csr_model import CsrModel
@@ -93,7 +93,7 @@ class Reference:
         uc.mem_map(RAM_BASE, ram_bytes)
         for address, content in segments:
             uc.mem_write(address, bytes(content))
-        for window in (MASK_ROM, *DEVICES):
+        for window in (RESET_PAGE, *DEVICES):
             uc.mmio_map(window.base, max(window.bytes, 0x1000), self._device_read, window, self._device_write, window)
         uc.hook_add(unicorn.UC_HOOK_MEM_WRITE, self._ram_write, begin=RAM_BASE, end=self._ram_end - 1)
 
@@ -139,7 +139,7 @@ class Reference:
         kind = np.where(np.array(special)[inverse] | trap, _SPECIAL, _PLAIN)
         shown = np.where(steps["rd_write"] & retire, steps["rd"], 0)
         pc = steps["pc"].astype(np.int64)
-        outside = retire & ((pc < RAM_BASE) | (pc >= self._ram_end)) & ((pc < MASK_ROM.base) | (pc >= MASK_ROM.end))
+        outside = retire & ((pc < RAM_BASE) | (pc >= self._ram_end)) & ((pc < RESET_PAGE.base) | (pc >= RESET_PAGE.end))
         kind = np.where((kind == _PLAIN) & ((shown != rd) | outside), _SPECIAL, kind)
         self._steps, self._trap = steps, trap.tolist()
         self._pc, self._raw = [*steps["pc"].tolist(), -1], steps["raw"].tolist()
