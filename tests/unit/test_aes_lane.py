@@ -6,7 +6,7 @@ from amaranth.lib import wiring
 from amaranth_bench import run, seeded
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
-from hakone.crypto.aes_lane import BLOCK_BYTES, AesLane
+from hakone.crypto.aes_lane import BLOCK_BYTES, COLUMNS, AesLane
 from hakone.crypto.aes_tables import INVERSE_SBOX, SBOX, multiply
 from hakone.crypto.key_store import KeyStore
 from hakone.isa.formats import Algorithm
@@ -76,31 +76,34 @@ async def _load(ctx, lane, key_bytes, inverse):
     assert ctx.get(lane.armed)
 
 
-async def _start(ctx, lane, block):
-    """A block, one cycle."""
-    for n in range(BLOCK_BYTES):
-        ctx.set(lane.block[n], block[n])
+async def _start(ctx, lane, block, inverse):
+    """A block, one cycle. Its columns stand in the lane's order, which is another one for decryption."""
+    for n in range(COLUMNS):
+        at = 4 * (-n % COLUMNS if inverse else n)
+        ctx.set(lane.block[n], int.from_bytes(block[at : at + 4], "little"))
     ctx.set(lane.start, 1)
     await ctx.tick()
     ctx.set(lane.start, 0)
-    for n in range(BLOCK_BYTES):
-        ctx.set(lane.block[n], 0xA5)  # only looked at in that cycle
+    for n in range(COLUMNS):
+        ctx.set(lane.block[n], 0xA5A5_A5A5)  # only looked at in that cycle
 
 
-def _result(ctx, lane):
-    return bytes(ctx.get(lane.result[n]) for n in range(BLOCK_BYTES))
+def _result(ctx, lane, inverse):
+    """The block as FIPS 197 writes it."""
+    columns = [ctx.get(lane.result[-n % COLUMNS if inverse else n]) for n in range(COLUMNS)]
+    return b"".join(column.to_bytes(4, "little") for column in columns)
 
 
 async def _crypt(ctx, lane, key_bytes, inverse, block):
     """Load, start, count the cycles until ``done``, release. Returns result and cycles since the start."""
     await _load(ctx, lane, key_bytes, inverse)
-    await _start(ctx, lane, block)
+    await _start(ctx, lane, block, inverse)
     cycles = 1
     while not ctx.get(lane.done):
         await ctx.tick()
         cycles += 1
         assert cycles < 20
-    result = _result(ctx, lane)
+    result = _result(ctx, lane, inverse)
     ctx.set(lane.release, 1)
     await ctx.tick()
     ctx.set(lane.release, 0)
@@ -165,15 +168,15 @@ def test_result_stays_until_release_which_may_load_the_next_block():
             inverse = n % 2
             for _ in range(n):
                 await ctx.tick()  # armed, waiting for its block
-            await _start(ctx, lane, block)
+            await _start(ctx, lane, block, inverse)
             await until(ctx, lane.done)
             for _ in range(3):
-                assert ctx.get(lane.done) and _result(ctx, lane) == _ecb(key, block, inverse)
+                assert ctx.get(lane.done) and _result(ctx, lane, inverse) == _ecb(key, block, inverse)
                 await ctx.tick()
             ctx.set(lane.release, 1)
             ctx.set(lane.load, 1)
             ctx.set(lane.inverse, 1 - inverse)
-            assert _result(ctx, lane) == _ecb(key, block, inverse)
+            assert _result(ctx, lane, inverse) == _ecb(key, block, inverse)
             await ctx.tick()
             ctx.set(lane.release, 0)
             ctx.set(lane.load, 0)

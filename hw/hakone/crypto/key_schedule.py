@@ -3,15 +3,27 @@
 Source: FIPS 197, 5.2 (key expansion) and 5.3.5 (keys of the equivalent inverse cipher).
 """
 
-from amaranth import Cat, Module, Mux, Signal
+from functools import reduce
+from operator import xor
+
+from amaranth import Cat, Const, Module, Mux, Signal
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
-from .aes_lane import UNUSED, double
+from .aes_lane import UNUSED
 from .aes_tables import SBOX
 
 WORD_BYTES = 4
 _HISTORY = 8  # words of an AES-256 key
+
+
+def double(*bytes_):
+    """Expression for the sum of bytes times x in the field of AES (FIPS 197, 4.2.1).
+
+    The sum is formed twice, of seven bits and of one, so that no intermediate result has two uses.
+    """
+    top = reduce(xor, (byte[7] for byte in bytes_))
+    return Cat(Const(0, 1), reduce(xor, (byte[:7] for byte in bytes_))) ^ Mux(top, Const(0x1B, 8), Const(0, 8))
 
 
 def inverse_mix_column(column) -> list:

@@ -35,8 +35,9 @@ class KeyStore(wiring.Component):
 
     ``data_keys`` and ``tweak_keys`` (``KeyReadPort``, seen from this side): a round key in the cycle after its
     address, held until the next ``en``. With ``inverse``, the data keys for decryption in their order of use, ready
-    for the equivalent inverse cipher (FIPS 197, 5.3.5). ``tweak_keys`` has encryption keys only and does not look at
-    ``inverse``. A port that reads the slot which is being written or wiped holds what it had.
+    for the equivalent inverse cipher (FIPS 197, 5.3.5), their columns in the order 0, 3, 2, 1. ``tweak_keys`` has
+    encryption keys only and does not look at ``inverse``. A port that reads the slot which is being written or wiped
+    holds what it had.
 
     ``valid`` (bit per slot): what a port gives for a slot that is not valid must not be used; whoever starts a lane
     looks at it, and erases no slot whose key a lane still needs.
@@ -213,7 +214,7 @@ class KeyStore(wiring.Component):
             self._obey_cancel(m)
         with m.State("INVERSE"):
             m.d.comb += [
-                self._words.eq(1 << self._index[:2]),
+                self._words.eq(1 << (-self._index[:2])[:2]),
                 self._address.index.eq(rounds - key_round),
                 self._address.inverse.eq(1),
                 self._expansion.inverse.eq(1),

@@ -4,11 +4,11 @@ Clock domain ``sync``. A line is one data unit of IEEE 1619-2018 (section 5): fo
 Keys are in ``crypto.key_store``; which line has which tweak and key, and the bus, are left to ``memory.line_cipher``.
 """
 
-from amaranth import Cat, Module, Mux, Signal
+from amaranth import Cat, Const, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from ..crypto.aes_lane import UNUSED, AesLane, KeyReadPort
+from ..crypto.aes_lane import COLUMN_BITS, COLUMNS, UNUSED, AesLane, KeyReadPort
 from ..isa.formats import Algorithm
 from .xts_port import XtsPrepare, XtsRecall, XtsStart
 from .xts_tweak import TWEAK_BITS, TweakUnit, times_alpha
@@ -71,6 +71,7 @@ class XtsLine(wiring.Component):
         self._tweak = Signal(TWEAK_BITS)  # its encrypted tweak, and the same one cycle before it is there
         self._entry_tweak = Signal(TWEAK_BITS)
         self._has_tweak = Signal()
+        self._inverse = Signal()  # it is decrypted
         self._handed = Signal()  # the tweak has gone on to the result side
         self._enter(m)
         self._leave(m)
@@ -103,8 +104,9 @@ class XtsLine(wiring.Component):
             m.d.sync += taken.eq(taken + 1)
         with m.If(finished):
             m.d.sync += self._active.eq(0)
-        for n in range(LANES):
-            self._enter_block(m, n, line, taken, take, bypass)
+        m.d.comb += self._inverse.eq(~line.encrypt)
+        for n, columns in enumerate(self._turned_tweak(m, self._inverse)):
+            self._enter_block(m, n, line, taken, take, bypass, columns)
         with m.If(self.start.valid & self.start.ready):
             m.d.sync += [
                 line.eq(self.start.payload),
@@ -115,32 +117,51 @@ class XtsLine(wiring.Component):
                 self._handed.eq(0),
             ]
 
-    def _enter_block(self, m: Module, n: int, line, taken, take, bypass) -> None:
-        """Lane ``n``: load the key when it is free, start when words and tweak are there."""
-        lane = self._lanes[n]
-        halves = [Signal(WORD_BITS, name=f"block_{n}_{half}") for half in ("low", "high")]
-        for half in range(2):
-            with m.If(take & (taken[:3] == 2 * n + half)):
-                m.d.sync += halves[half].eq(self.data.payload)
-        live = taken[:3] == 2 * n + 1
+    def _turned_tweak(self, m: Module, inverse) -> list:
+        """The tweaks of the four blocks in columns, in the order of the lanes: columns 1 and 3 change places for
+        decryption. That is done once, before the multiplication, which only shifts the bits of these two.
+        """
+        margin = LANES - 1  # the largest shift
+        low, high = (self._entry_tweak[at - margin : at + COLUMN_BITS] for at in (COLUMN_BITS, 3 * COLUMN_BITS))
+        second, fourth = Signal(COLUMN_BITS + margin), Signal(COLUMN_BITS + margin)
+        m.d.comb += [second.eq(low), fourth.eq(high)]
+        with m.If(inverse):
+            m.d.comb += [second.eq(high), fourth.eq(low)]
+        tweaks = []
+        for n in range(LANES):
+            columns = [Cat(times_alpha(self._entry_tweak, n)).word_select(c, COLUMN_BITS) for c in range(COLUMNS)]
+            columns[1] = second[margin - n : margin - n + COLUMN_BITS]
+            columns[3] = fourth[margin - n : margin - n + COLUMN_BITS]
+            tweaks.append(columns)
+        return tweaks
+
+    def _enter_block(self, m: Module, n: int, line, taken, take, bypass, tweak) -> None:
+        """Lane ``n``: load the key when it is free, start when words and tweak are there. Columns 1 and 3 come in the
+        upper halves of the first and of the second word; for decryption they change places.
+        """
+        lane, inverse = self._lanes[n], self._inverse
+        first, second = taken[:3] == 2 * n, taken[:3] == 2 * n + 1
+        live = [Const(0), second & inverse, second, second & ~inverse]  # it comes in this cycle
+        comes = [first, Mux(inverse, second, first), second, Mux(inverse, first, second)]
+        for c in range(COLUMNS):
+            column, arriving = Signal(COLUMN_BITS, name=f"block_{n}_{c}"), self.data.payload.word_select(c % 2, 32)
+            with m.If(take & comes[c]):
+                m.d.sync += column.eq(arriving)
+            # In one expression, so that a simulator can leave it out while no block starts.
+            m.d.comb += lane.block[c].eq(Mux(live[c], arriving, column) ^ tweak[c])
         m.d.comb += [
             lane.key_slot.eq(line.key_slot),
-            lane.inverse.eq(~line.encrypt),
+            lane.inverse.eq(inverse),
             lane.long.eq(line.algorithm == Algorithm.AES256_XTS),
             lane.load.eq(self._active & ~self._begun[n] & (lane.idle | lane.release)),
-            lane.start.eq(lane.armed & (self._has_tweak | bypass) & ((taken[1:] > n) | (live & take))),
+            lane.start.eq(lane.armed & (self._has_tweak | bypass) & ((taken[1:] > n) | (second & take))),
         ]
         with m.If(lane.start):
             m.d.sync += self._begun[n].eq(1)
-        # Byte by byte, so that a simulator can leave it out while no block starts.
-        for byte, tweak in enumerate(times_alpha(self._entry_tweak, n)):
-            at = slice(8 * (byte % 8), 8 * (byte % 8) + 8)
-            plain = halves[0][at] if byte < 8 else Mux(live, self.data.payload[at], halves[1][at])
-            m.d.comb += lane.block[byte].eq(plain ^ tweak)
 
     def _leave(self, m: Module) -> None:
         """The line that leaves: lane by lane, half by half, the tweak multiplied on from block to block."""
-        leaving, given, tweak = Signal(), Signal(3), Signal(TWEAK_BITS)
+        leaving, given, tweak, inverse = Signal(), Signal(3), Signal(TWEAK_BITS), Signal()
         half, take, hand = given[0], Signal(), Signal()
         turns = Cat(lane.done & (given[1:] == n) for n, lane in enumerate(self._lanes))
         m.d.comb += [
@@ -154,7 +175,8 @@ class XtsLine(wiring.Component):
             for n, lane in enumerate(self._lanes):
                 with m.Case(n):
                     m.d.comb += [
-                        word.eq(Mux(half, Cat(lane.result[8:]), Cat(lane.result[:8]))),
+                        word[:COLUMN_BITS].eq(Mux(half, lane.result[2], lane.result[0])),
+                        word[COLUMN_BITS:].eq(Mux(half ^ inverse, lane.result[3], lane.result[1])),
                         lane.release.eq(take & half),
                     ]
         with m.If(self.result.valid):
@@ -166,4 +188,4 @@ class XtsLine(wiring.Component):
         with m.If(take & given.all()):
             m.d.sync += leaving.eq(0)
         with m.If(hand):
-            m.d.sync += [leaving.eq(1), tweak.eq(self._tweak), self._handed.eq(1)]
+            m.d.sync += [leaving.eq(1), tweak.eq(self._tweak), inverse.eq(self._inverse), self._handed.eq(1)]

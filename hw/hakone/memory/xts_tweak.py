@@ -9,7 +9,7 @@ from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..bus.core_ports import SLOT_BITS
-from ..crypto.aes_lane import BLOCK_BYTES, AesLane, KeyReadPort
+from ..crypto.aes_lane import BLOCK_BYTES, COLUMN_BITS, COLUMNS, AesLane, KeyReadPort
 from ..isa.formats import Algorithm
 from .xts_port import PLACE_BITS, TWEAK_PLACES, XtsPrepare, XtsRecall
 
@@ -95,7 +95,7 @@ class TweakUnit(wiring.Component):
             m.d.comb += write.data.eq(self.fresh)
         with m.If(recalling & ~lane.done):
             m.d.sync += [recalling.eq(0), self.prepared.bit_select(recall_place, 1).eq(1)]
-        m.d.comb += [lane.block[n].eq(request[8 * n : 8 * n + 8]) for n in range(BLOCK_BYTES)]
+        m.d.comb += [lane.block[n].eq(request.word_select(n, COLUMN_BITS)) for n in range(COLUMNS)]
         m.d.sync += after.eq(lane.done)
         with m.If(lane.done):
             m.d.sync += self.prepared.bit_select(place, 1).eq(1)
