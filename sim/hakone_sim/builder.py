@@ -57,7 +57,7 @@ def probe_layout() -> str:
     events = Probe().members["events"].shape
     names = {int(e): name.lower() for name, e in Event.__members__.items()}
     lines.append(f"constexpr unsigned EVENTS = {events};")
-    lines.append(f"constexpr unsigned EVENT_WFI_WAIT = {int(Event.WFI_WAIT)};")
+    lines += [f"constexpr unsigned EVENT_{e.name} = {int(e)};" for e in Event]
     text = ", ".join(f'"{names.get(n, f"event{n}")}"' for n in range(int(events)))
     lines += [f"constexpr const char* EVENT_NAMES[] = {{{text}}};", "}  // namespace hakone::layout", ""]
     return "\n".join(lines)

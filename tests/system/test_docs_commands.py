@@ -19,7 +19,7 @@ WORK = ROOT / "build" / "docs-run"
 #: or by hand.
 LONG_VERBS = (
     *("demo", "test", "unit", "setup", "verilog", "area", "bench", "lint", "docs", "lock", "clean"),
-    *("requirements", "attacks", "campaign", "test-external"),
+    *("requirements", "attacks", "campaign", "test-external", "history"),
 )
 #: What a fence may be called. A command has to stand in a block that is run.
 LANGUAGES = ("sh", "text", "c", "asm", "toml", "verilog", "python")

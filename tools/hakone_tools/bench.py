@@ -2,7 +2,9 @@
 
 Every figure stands beside the plain figure of the same run. Cycles are the hardware's own count (``mcycle`` read by
 the kernel around its work, or a bench's cycle counter); wall time appears in one figure only, the simulator's speed.
-All is of the preset ``default``, memory at the latency that the name says, 14 cycles where it says none.
+All is of the preset ``default``, memory at the latency that the name says, 14 cycles where it says none, 10 for
+CoreMark. With ``RECORD=1`` the figures are appended to the history (``history``), and the table of lost cycles becomes
+a page of the reference.
 """
 
 import argparse
@@ -10,7 +12,7 @@ import json
 import re
 import statistics
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,8 +25,9 @@ from hakone.soc.config import PRESETS, SocConfig
 from hakone_sim import line_bench
 from hakone_sim.run import Result, simulate
 
-from . import bench_sharing, bench_switches
-from .paths import BUILD
+from . import bench_coremark, bench_lost, bench_sharing, bench_switches, history
+from .errors import ToolError
+from .paths import BUILD, ROOT
 from .programs import KERNELS, Program, build_plain, build_sealed, kernel_sources
 
 LATENCY_CYCLES = 14
@@ -32,12 +35,14 @@ SPEED_KERNEL = "sha256"
 SPEED_RUNS = 3
 WORK = BUILD / "bench"
 DEFAULT = PRESETS["default"]
+LOST_PAGE = ROOT / history.LOST_PAGE
 #: Goals by pattern of the name: (pattern, comparison, now, beyond).
 GOALS = (
     (r"sim\.cycles_per_second", ">=", 300_000, 1_000_000),
     (r"fill\.xts128\.lat\d+\.added", "<=", 14, 9),
     (r"evict\.xts128\.lat\d+\.added", "<=", 14, 4),
     (r"core\.ipc\.mean", ">=", None, 0.85),
+    (r"core\.coremark_per_mhz", ">=", 2.7, 3.1),
     (r"slowdown\.xts128\.mean", "<=", None, 1.03),
     (r"slowdown\.xts128\.cache1k\.mean", "<=", None, 1.10),
     (r"trap\.plain\.cycles", "<=", 8, 5),
@@ -128,7 +133,40 @@ def sharing() -> Iterator[Record]:
         yield record(f"share.access.{name}.added", round(cost[name], 3), "cycles", private, "sharing")
 
 
-PARTS = {
+def coremark(folder: Path) -> Iterator[Record]:
+    """CoreMark out of ``folder``, plain and sealed. ``ToolError`` when it is no copy, ``RuntimeError`` when it finds an
+    error.
+    """
+    other = bench_coremark.changed(bench_coremark.find(folder))
+    if other:
+        print(f"make bench: {', '.join(other)}: not as in the copy's {bench_coremark.SUMS}", file=sys.stderr)
+    plain, sealed = bench_coremark.run_plain(folder, WORK), bench_coremark.run_sealed(folder, WORK)
+    again = "coremark COREMARK=DIR"
+    value = round(plain.per_mhz, 3)
+    yield record("core.coremark_per_mhz", value, "1/MHz", None, again)
+    yield record("core.coremark_per_mhz.sealed", round(sealed.per_mhz, 3), "1/MHz", value, again)
+    ipc = plain.result.instructions / plain.result.cycles
+    yield record("core.ipc.coremark", round(ipc, 3), "instructions/cycle", None, again)
+
+
+def lost(folder: Path | None, publish: bool) -> Iterator[Record]:
+    """Where the cycles go: the kernels, and CoreMark when there is a copy. Prints the table and writes
+    ``build/lost.json``; with ``publish`` also the page of the reference.
+    """
+    again = "lost" + (" COREMARK=DIR" if folder else "")
+    runs = {name: run_kernel(build_plain(name, kernel_sources(name), WORK)) for name in KERNELS}
+    mean = bench_lost.means(runs)
+    if folder:
+        runs["coremark"] = bench_coremark.run_plain(folder, WORK).result
+    Console(width=max(120, 12 * len(runs) + 30)).print(bench_lost.table(runs))
+    counts = {n: {"cycles": r.cycles, "instructions": r.instructions, **r.raw["lost"]} for n, r in runs.items()}
+    (BUILD / "lost.json").write_text(json.dumps(counts, indent=1) + "\n")
+    if publish:
+        LOST_PAGE.write_text(bench_lost.page(runs, f"make bench ONLY={again} RECORD=1"))
+    yield from (record(f"lost.{c}.mean", round(part, 5), "ratio", None, again) for c, part in mean.items())
+
+
+PARTS: dict[str, Callable[[], Iterator[Record]]] = {
     "speed": speed,
     "lines": lines,
     "switches": switches,
@@ -136,6 +174,8 @@ PARTS = {
     "kernels": kernels,
     "cache1k": small_caches,
 }
+#: These take what the user gave.
+MORE_PARTS = ("coremark", "lost")
 
 
 def judge(name: str, value: float) -> str:
@@ -151,15 +191,8 @@ def judge(name: str, value: float) -> str:
     return ""
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Measure what is asked for; 1 when a goal is missed."""
-    parser = argparse.ArgumentParser(prog="make bench", description=main.__doc__)
-    parser.add_argument("--only", default="", help=f"one of {', '.join(PARTS)}")
-    only = parser.parse_args(arguments).only
-    if only and only not in PARTS:
-        print(f"make bench: ONLY={only}: no such part; there are {', '.join(PARTS)}", file=sys.stderr)
-        return 2
-    records = [r for name, part in PARTS.items() if not only or name == only for r in part()]
+def show(records: list[Record]) -> bool:
+    """Print the figures beside their goals; whether all goals are met."""
     table = Table(title="Figures (preset default)")
     for column in ("figure", "value", "plain", "unit", "goal"):
         table.add_column(
@@ -171,13 +204,50 @@ def main(arguments: list[str] | None = None) -> int:
         missed += verdict.startswith("MISSED")
         table.add_row(str(r["name"]), str(r["value"]), str(r["plain"] or ""), str(r["unit"]), verdict)
     Console().print(table)
+    return not missed
+
+
+def measure(only: str, folder: Path | None, publish: bool) -> list[Record]:
+    """The figures of one part, or of all: CoreMark's only with a folder to take it from."""
+    parts = dict(PARTS)
+    if folder:
+        parts["coremark"] = lambda: coremark(folder)
+    parts["lost"] = lambda: lost(folder, publish)
+    return [r for name, part in parts.items() if not only or name == only for r in part()]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Measure what is asked for; 1 when a goal is missed, 2 for bad input."""
+    names = (*PARTS, *MORE_PARTS)
+    parser = argparse.ArgumentParser(prog="make bench", description=main.__doc__)
+    parser.add_argument("--only", default="", help=f"one of {', '.join(names)}")
+    parser.add_argument("--coremark", default="", metavar="FOLDER", help="a copy of EEMBC's CoreMark")
+    given = parser.parse_args(arguments)
+    only, folder = given.only, Path(given.coremark).absolute() if given.coremark else None
+    if only and only not in names:
+        print(f"make bench: ONLY={only}: no such part; there are {', '.join(names)}", file=sys.stderr)
+        return 2
+    if only == "coremark" and not folder:
+        print("make bench: COREMARK: not given; name the folder of a copy of EEMBC's CoreMark", file=sys.stderr)
+        return 2
+    WORK.mkdir(parents=True, exist_ok=True)
+    try:
+        if folder:
+            bench_coremark.find(folder)
+        writes = history.open_for("bench")
+        records = measure(only, folder, writes is not None)
+    except ToolError as e:
+        print(f"make bench: {e}", file=sys.stderr)
+        return 2
+    met = show(records)
     path = BUILD / "bench.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
     known = json.loads(path.read_text()) if only and path.exists() else []
-    names = {r["name"] for r in records}
-    path.write_text(json.dumps([r for r in known if r["name"] not in names] + records, indent=1) + "\n")
+    names_now = {r["name"] for r in records}
+    path.write_text(json.dumps([r for r in known if r["name"] not in names_now] + records, indent=1) + "\n")
     print(f"wrote {Path('build') / path.name}")
-    return int(missed > 0)
+    if writes:
+        writes.record(records)
+    return int(not met)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,9 @@ reasons:
 * ``+relax``: without it every call stays a pair of instructions;
 * ``-fno-sanitize=undefined`` and an explicit ``-O`` level: ``zig cc`` otherwise inserts checks whose run-time
   part is missing;
-* ``-g``: ``zig cc`` strips symbols otherwise.
+* ``-g``: ``zig cc`` strips symbols otherwise;
+* no unrolling by default, and a second scheduling behind the allocation of registers: ``-mtune`` would bring these
+  along, but ``zig cc`` takes only the schedule of another processor.
 """
 
 import dataclasses
@@ -27,10 +29,22 @@ from .errors import ToolError
 from .paths import BUILD, FIRMWARE
 
 ISA = "rv32imac_zicsr_zifencei"
-_ZIG_TARGET = ("-target", "riscv32-freestanding-none", "-mcpu=generic_rv32+m+a+c+relax+zicsr+zifencei")
+_FEATURES = "+m+a+c+relax+zicsr+zifencei"
+_TUNED_FEATURES = "+no_default_unroll+use_postra_scheduler"
+_ZIG_TARGET = ("-target", "riscv32-freestanding-none", f"-mcpu=generic_rv32{_FEATURES}{_TUNED_FEATURES}")
 _COMMON = ("-g", "-ffreestanding", "-fno-pic", "-ffunction-sections", "-fdata-sections", "-Wall")
 #: Unwind tables would stand in plain memory and tell where protected functions begin and end.
 _NO_TABLES = ("-fno-asynchronous-unwind-tables", "-fno-unwind-tables")
+#: The schedule of a core like this one: one instruction a cycle in order, loads and products a cycle late.
+_TUNE = ("-Xclang", "-tune-cpu", "-Xclang", "syntacore-scr3-rv32")
+#: What -O3 adds to -O2 (`zig cc` alone makes no difference). See docs/guide/measuring.md for what each of them gives.
+_FASTEST = (
+    *("-Xclang", "-O3"),
+    *("-mllvm", "-inline-threshold=600"),
+    *("-mllvm", "-enable-dfa-jump-thread"),
+    *("-mllvm", "-disable-select-optimize=false"),
+    "-falign-functions=8",
+)
 _INCLUDES = (f"-I{FIRMWARE / 'include'}",)
 #: How our own C is compiled. No built-ins: memset must not call itself, the monitor may call nothing.
 _OWN_C = ("-std=c11", "-Wextra", "-Werror", "-fno-builtin", "-O2")
@@ -61,6 +75,8 @@ class Compiler:
     target: tuple[str, ...]
     link_flags: tuple[str, ...] = ()
     own_flags: tuple[str, ...] = ()  #: for our library and monitor only
+    tune: tuple[str, ...] = ()  #: for every file that is compiled
+    fastest: tuple[str, ...] = ()  #: for what is compiled at -O3 or -Ofast
     environment: dict[str, str] = field(default_factory=dict)
     linker: "Compiler | None" = None  #: the driver that links, when it is another
 
@@ -87,7 +103,8 @@ def find_compiler() -> Compiler:
     named = shlex.split(os.environ.get("HAKONE_CC", ""))
     cache = {f"ZIG_{kind}_CACHE_DIR": str(BUILD / "cache" / "zig") for kind in ("GLOBAL", "LOCAL")}
     command = [sys.executable, "-m", "ziglang", "cc"]
-    zig = Compiler(command, (*_ZIG_TARGET, "-fno-sanitize=undefined"), ("-lcompiler_rt",), environment=cache)
+    target = (*_ZIG_TARGET, "-fno-sanitize=undefined")
+    zig = Compiler(command, target, ("-lcompiler_rt",), environment=cache, tune=_TUNE, fastest=_FASTEST)
     if not named:
         return zig
     found = shutil.which(named[0])
@@ -110,7 +127,8 @@ def _own_flags(compiler: Compiler) -> tuple[str, ...]:
 
 def _object(compiler: Compiler, source: Path, target: Path, flags: Sequence[str]) -> str:
     """Compile one file; the compiler's messages. Raises ``ToolError`` after printing them when it fails."""
-    done = compiler.run(["-c", *_COMMON, *_NO_TABLES, *flags, *_INCLUDES, str(source), "-o", str(target)])
+    every = [*_COMMON, *_NO_TABLES, *compiler.tune, *flags, *_INCLUDES]
+    done = compiler.run(["-c", *every, str(source), "-o", str(target)])
     if done.returncode:
         sys.stderr.write(done.stdout)
         raise ToolError(source, "does not compile", "see the messages above")
@@ -139,7 +157,8 @@ def _library(compiler: Compiler, sealed: bool) -> Path:
     """Our library as an archive, built once per compiler and sources."""
     sources = _library_sources(sealed)
     headers = sorted([*(FIRMWARE / "include").rglob("*.h"), *(FIRMWARE / "lib").glob("*.h")])
-    key = hashlib.sha256(repr([compiler.command, compiler.target, _COMMON, _NO_TABLES, _own_flags(compiler)]).encode())
+    flags = [_COMMON, _NO_TABLES, compiler.tune, _own_flags(compiler)]
+    key = hashlib.sha256(repr([compiler.command, compiler.target, *flags]).encode())
     for path in (*sources, *headers):
         key.update(path.name.encode() + b"\0" + path.read_bytes())
     archive = BUILD / "cache" / "firmware" / key.hexdigest()[:16] / "libhakone.a"
@@ -202,7 +221,8 @@ def compile_program(sources: Sequence[str], output: str, options: Options | None
     options = options or Options()
     _check(sources, output, options)
     compiler = find_compiler()
-    flags = [f"-O{options.optimise}", *(f"-D{d}" for d in options.defines), *(f"-I{i}" for i in options.includes)]
+    level = [f"-O{options.optimise}", *(compiler.fastest if options.optimise in ("3", "fast") else ())]
+    flags = [*level, *(f"-D{d}" for d in options.defines), *(f"-I{i}" for i in options.includes)]
     with tempfile.TemporaryDirectory(prefix="hakone-cc-") as scratch:
         folder = Path(scratch)
         # zig's cache of objects takes a header for another one that was found by the same text, in another folder or

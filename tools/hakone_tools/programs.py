@@ -4,7 +4,7 @@ The kernels are small benchmarks; which there are and what they do stands in ``f
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .compiler import Options, compile_program
@@ -51,15 +51,17 @@ def build_sealed(
     heap_bytes: int | None = None,
     in_the_open: bool = False,
     policy: Path | None = None,
+    options: Options | None = None,
 ) -> Program:
     """Compile ``sources`` and seal them with the keys of ``seed``: for simulations. Raises ``ToolError``.
 
     With ``in_the_open`` the regions stay readable, for control runs with the cipher off; all else is the same.
+    ``options`` takes the place of those for our own programs.
     """
     folder.mkdir(parents=True, exist_ok=True)
     linked = folder / f"{name}.linked.elf"
-    options = Options(flags=_FIRMWARE_FLAGS, heap_bytes=heap_bytes, sealed=True)
-    compile_program([str(s) for s in sources], str(linked), options)
+    options = options or Options(flags=_FIRMWARE_FLAGS, heap_bytes=heap_bytes)
+    compile_program([str(s) for s in sources], str(linked), replace(options, sealed=True))
     rules = load_policy(str(policy or FIRMWARE / "lib" / "sealed.toml"))
     result = seal(read_elf(str(linked)), rules, SeededKeys(seed), in_the_open)
     stem = f"{name}.open" if in_the_open else name

@@ -161,7 +161,9 @@ void Harness::count(uint32_t events) {
 
 void Harness::step(const Outputs& out, Inputs& in) {
     memory_.step(out.axi, in.axi, cycle_);
-    if (field(out.retire, layout::RETIRE_RETIRE) | field(out.retire, layout::RETIRE_TRAP)) retire_or_trap(out);
+    const bool retired = field(out.retire, layout::RETIRE_RETIRE), trapped = field(out.retire, layout::RETIRE_TRAP);
+    lost_.step(retired, trapped, field(out.retire, layout::RETIRE_RAW), out.events);
+    if (retired | trapped) retire_or_trap(out);
     recent_events_ |= out.events;  // an instruction retires one cycle after it has left the memory stage to the next
     if (field(out.store, layout::STORE_VALID)) store(out.store);
     if (out.events) count(out.events);

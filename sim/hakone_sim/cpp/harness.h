@@ -10,6 +10,7 @@
 #include <unordered_set>
 
 #include "axi_memory.h"
+#include "lost_cycles.h"
 #include "options.h"
 #include "ports.h"
 #include "snooper.h"
@@ -81,6 +82,7 @@ private:
     AxiMemory memory_;
     Uart uart_;
     std::unique_ptr<TraceFile> trace_;
+    LostCycles lost_;
     std::array<uint32_t, 256> fuses_{};
     std::array<uint64_t, 32> events_{};
     std::unordered_set<uint32_t> watched_;

@@ -98,6 +98,7 @@ std::string Harness::json() const {
     snprintf(number, sizeof number, "%.0f", seconds_ > 0 ? static_cast<double>(cycle_) / seconds_ : 0.0);
     all.raw("sim_cycles_per_second", number);
     all.raw("events", events.str());
+    all.raw("lost", lost_.json());
     all.raw("bus", bus_object(memory_.counters(), options_.memory));
     all.raw("snooper", snooper_object(snooper_));
     all.raw("uart", uart.str());
