@@ -72,6 +72,8 @@ public:
     }
     /// Copy into memory; marks the pages as touched. The range must be inside.
     void load(uint32_t addr, const void* data, size_t size);
+    /// Mark the page of an offset as written: by whoever writes without this port.
+    void touch(size_t at) { touched_[at >> 12] = true; }
     /// Pages (4 KiB, counted from the base) that were ever written.
     const std::vector<bool>& touched() const { return touched_; }
 

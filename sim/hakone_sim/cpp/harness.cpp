@@ -32,6 +32,8 @@ uint32_t word_at(const std::vector<uint8_t>& bytes, size_t at) {
 Harness::Harness(const Options& options)
     : options_(options), snooper_(options.memory.base, options.memory.bytes, options.stored_windows),
       memory_(options.memory, &snooper_), uart_(options.uart_out, options.uart_in) {
+    if (!options_.sdram_part.empty())
+        sdram_ = std::make_unique<SdramBus>(memory_, &snooper_, sdram_part(options_.sdram_part), options_.period_ps, options_.sdram_shift_ps);
     if (!options_.trace.empty()) trace_ = std::make_unique<TraceFile>(options_.trace);
     if (!options_.fuses.empty()) {
         const std::vector<uint8_t> bytes = read_file(options_.fuses);
@@ -160,7 +162,8 @@ void Harness::count(uint32_t events) {
 }
 
 void Harness::step(const Outputs& out, Inputs& in) {
-    memory_.step(out.axi, in.axi, cycle_);
+    if (sdram_) sdram_->step(out.sdram, in.sdram_dq);
+    else memory_.step(out.axi, in.axi, cycle_);
     const bool retired = field(out.retire, layout::RETIRE_RETIRE), trapped = field(out.retire, layout::RETIRE_TRAP);
     lost_.step(retired, trapped, field(out.retire, layout::RETIRE_RAW), out.events);
     if (retired | trapped) retire_or_trap(out);
@@ -180,6 +183,7 @@ void Harness::step(const Outputs& out, Inputs& in) {
     cycle_++;
     if (cycle_ >= alarm_cycle_) alarm();
     if (!memory_.violation().empty()) end(BUS_RULE, "bus rule", memory_.violation());
+    if (sdram_ && !sdram_->chip().violation().empty()) end(BUS_RULE, "SDRAM rule", sdram_->chip().violation());
 }
 
 void Harness::write_files() const {
@@ -211,7 +215,8 @@ void Harness::write_files() const {
 int Harness::finish() {
     if (finished_) return status_;
     finished_ = true;
-    memory_.finish(cycle_);
+    if (sdram_) sdram_->finish();
+    else memory_.finish(cycle_);
     snooper_.search_memory(memory_.bytes(), memory_.touched(), cycle_);
     const SnooperCounters& c = snooper_.counters();
     if (c.bus_hits + c.ram_hits && !options_.count_only) {

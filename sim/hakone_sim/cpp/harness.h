@@ -13,6 +13,7 @@
 #include "lost_cycles.h"
 #include "options.h"
 #include "ports.h"
+#include "sdram_bus.h"
 #include "snooper.h"
 #include "trace_file.h"
 #include "uart.h"
@@ -79,7 +80,8 @@ private:
     Options options_;
     Inputs reset_inputs_;
     Snooper snooper_;
-    AxiMemory memory_;
+    AxiMemory memory_;                 // also holds the bytes of the other kinds of memory
+    std::unique_ptr<SdramBus> sdram_;  // at the pads, where the system has such
     Uart uart_;
     std::unique_ptr<TraceFile> trace_;
     LostCycles lost_;

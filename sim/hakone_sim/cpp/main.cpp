@@ -11,7 +11,9 @@
 #include "verilated_vcd_c.h"
 #endif
 
+// The builder says which memory ports the system has: HAKONE_AXI, HAKONE_SDRAM.
 #define AXI(name) top->axi___05F##name
+#define SDRAM(name) top->sdram___05F##name
 
 namespace {
 
@@ -38,6 +40,7 @@ void dump(uint64_t) {}
 void settle() { top->eval(); }
 
 void drive() {
+#if HAKONE_AXI
     AXI(awready) = in.axi.awready;
     AXI(wready) = in.axi.wready;
     AXI(bvalid) = in.axi.bvalid;
@@ -49,6 +52,10 @@ void drive() {
     AXI(rdata) = in.axi.rdata;
     AXI(rresp) = in.axi.rresp;
     AXI(rlast) = in.axi.rlast;
+#endif
+#if HAKONE_SDRAM
+    SDRAM(dq_i) = in.sdram_dq;
+#endif
     top->fuse_data = in.fuse_data;
     top->uart_tx___05Fready = in.uart_tx_ready;
     top->uart_rx___05Fvalid = in.uart_rx_valid;
@@ -56,6 +63,7 @@ void drive() {
 }
 
 void sample() {
+#if HAKONE_AXI
     hakone::AxiManager& m = out.axi;
     m.awvalid = AXI(awvalid);
     m.wvalid = AXI(wvalid);
@@ -65,6 +73,12 @@ void sample() {
     if (m.awvalid) m.awid = AXI(awid), m.awaddr = AXI(awaddr), m.awlen = AXI(awlen), m.awsize = AXI(awsize), m.awburst = AXI(awburst);
     if (m.wvalid) m.wdata = AXI(wdata), m.wstrb = AXI(wstrb), m.wlast = AXI(wlast);
     if (m.arvalid) m.arid = AXI(arid), m.araddr = AXI(araddr), m.arlen = AXI(arlen), m.arsize = AXI(arsize), m.arburst = AXI(arburst);
+#endif
+#if HAKONE_SDRAM
+    hakone::SdramInputs& s = out.sdram;
+    s.cke = SDRAM(cke), s.cs_n = SDRAM(cs_n), s.ras_n = SDRAM(ras_n), s.cas_n = SDRAM(cas_n), s.we_n = SDRAM(we_n);
+    s.ba = SDRAM(ba), s.a = SDRAM(a), s.dqm = SDRAM(dqm), s.dq = SDRAM(dq_o), s.dq_oe = SDRAM(dq_oe);
+#endif
     out.uart_tx_valid = top->uart_tx___05Fvalid;
     out.uart_tx_payload = top->uart_tx___05Fpayload;
     out.uart_rx_ready = top->uart_rx___05Fready;

@@ -68,6 +68,8 @@ Options parse_options(const std::vector<std::string>& arguments) {
         {"--stored-windows", value("--stored-windows", o.stored_windows)},
         {"--ram-base", value("--ram-base", o.memory.base)},
         {"--ram-bytes", value("--ram-bytes", o.memory.bytes)},
+        {"--sdram-part", text(o.sdram_part)},
+        {"--sdram-shift-ps", value("--sdram-shift-ps", o.sdram_shift_ps)},
         {"--latency", value("--latency", o.memory.latency)},
         {"--wait-seed", value("--wait-seed", o.memory.wait_seed)},
         {"--wait-percent", value("--wait-percent", o.memory.wait_percent)},

@@ -28,6 +28,8 @@ struct Options {
     uint64_t stored_windows = 1u << 21;
     uint32_t open_checks = 0;   // bits of hakone.bus.open_checks.OpenCheck: protections that are off
     uint32_t tohost = 0;
+    std::string sdram_part;     // the chip at the system's pads; empty: memory is on the AXI4 port
+    uint64_t sdram_shift_ps = 0;  // from a change of the pads to the chip's clock
     bool has_tohost = false;
     bool count_only = false;    // snooper hits do not end in status 103
 };

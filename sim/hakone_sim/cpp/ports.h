@@ -4,6 +4,8 @@
 
 #include <cstdint>
 
+#include "sdram_chip.h"
+
 namespace hakone {
 
 /// What the manager (the system) drives.
@@ -27,7 +29,8 @@ enum Response : uint8_t { OKAY = 0, EXOKAY = 1, SLVERR = 2, DECERR = 3 };
 
 /// Everything the system drives, sampled when it has settled before a rising edge.
 struct Outputs {
-    AxiManager axi;
+    AxiManager axi;      // all zero where the system has no such port
+    SdramInputs sdram;
     uint8_t uart_tx_valid, uart_tx_payload, uart_rx_ready;
     uint8_t fuse_addr;
     uint8_t finish_valid, finish_reset, halted;
@@ -41,6 +44,7 @@ struct Outputs {
 struct Inputs {
     AxiSubordinate axi;
     uint32_t fuse_data = 0;
+    uint16_t sdram_dq = 0;
     uint8_t uart_tx_ready = 1, uart_rx_valid = 0, uart_rx_payload = 0;
 };
 

@@ -44,6 +44,20 @@ std::string bus_object(const AxiCounters& a, const AxiMemoryOptions& o) {
     return bus.str();
 }
 
+std::string sdram_object(const SdramChip& chip) {
+    const SdramCounters& c = chip.counters();
+    Object sdram;
+    sdram.text("part", chip.part().name);
+    sdram.number("activates", c.activates);
+    sdram.number("precharges", c.precharges);
+    sdram.number("refreshes", c.refreshes);
+    sdram.number("reads", c.reads);
+    sdram.number("writes", c.writes);
+    sdram.number("row_hits", c.row_hits);
+    sdram.number("data_cycles", c.data_clocks);
+    return sdram.str();
+}
+
 std::string snooper_object(const Snooper& s) {
     const SnooperCounters& c = s.counters();
     Object snooper;
@@ -99,7 +113,8 @@ std::string Harness::json() const {
     all.raw("sim_cycles_per_second", number);
     all.raw("events", events.str());
     all.raw("lost", lost_.json());
-    all.raw("bus", bus_object(memory_.counters(), options_.memory));
+    all.raw("bus", bus_object(sdram_ ? sdram_->counters() : memory_.counters(), options_.memory));
+    if (sdram_) all.raw("sdram", sdram_object(sdram_->chip()));
     all.raw("snooper", snooper_object(snooper_));
     all.raw("uart", uart.str());
     return all.str() + "\n";
