@@ -84,6 +84,13 @@ def bench(verilog: str) -> str:
     return "\n".join([*lines, f"  hakone hakone({wires});", "endmodule", ""])
 
 
+def memory_ports(verilog: str) -> list[str]:
+    """Options for ``main.cpp``: which memory ports the system in the Verilog has."""
+    marks = {"AXI": "axi__arvalid", "SDRAM": "sdram__cs_n", "LOAD": "load_valid"}
+    ports = re.findall(r"\w+", verilog[verilog.rindex("\nmodule hakone(") :].split(";", 1)[0])
+    return [f"-DHAKONE_{name}={int(port in ports)}" for name, port in marks.items()]
+
+
 def _sources() -> list[Path]:
     return sorted(p for p in CPP.iterdir() if p.suffix in (".cpp", ".h", ".v", ".vlt"))
 
@@ -166,7 +173,7 @@ def build(verilog: Path | str, waves: bool = False) -> Path:
         _run(
             [*tools.verilator, *options, "--Mdir", ".", "model.vlt", "hakone.v", "hakone_bench.v"], folder, "Verilator"
         )
-        compiler = [*_compiler(waves), f"-I{archive}"]
+        compiler = [*_compiler(waves), f"-I{archive}", *memory_ports(text)]
         sources = sorted(folder.glob("*.cpp"), key=lambda p: -p.stat().st_size)
         jobs = []
         for s in sources:

@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from hakone.isa.platform import RAM_BASE
+from hakone.memory.sdram_timing import any_part
 from hakone.soc.config import SocConfig
 
 from . import builder, plaintext
 from .errors import InputError
 from .plaintext import Plaintext
 from .program import Program, load
+from .sdram_library import PARTS
 
 #: Exit status of a run beside 0 and the program's own 1 to 99.
 HANG, UNHANDLED_TRAP, SNOOPER_HIT, CYCLE_LIMIT, BUS_RULE, INTERRUPTED = 101, 102, 103, 104, 105, 130
@@ -26,7 +28,9 @@ HANG, UNHANDLED_TRAP, SNOOPER_HIT, CYCLE_LIMIT, BUS_RULE, INTERRUPTED = 101, 102
 
 @dataclass(frozen=True)
 class Result:
-    """How a run ended. ``status`` is the exit status, ``code`` the program's whole code; ``raw`` is the JSON report."""
+    """How a run ended. ``status`` is the exit status, ``code`` the program's whole code; ``raw`` is the JSON report;
+    ``sdram`` the counters of the SDRAM chip where there is one.
+    """
 
     status: int
     reason: str
@@ -40,6 +44,7 @@ class Result:
     bus: dict[str, int]
     snooper: dict[str, Any]
     uart: bytes
+    sdram: dict[str, Any]
     cycles_per_second: float
     raw: dict[str, Any] = field(repr=False)
 
@@ -48,7 +53,8 @@ class Result:
         """From the report that the model writes."""
         same = ("status", "reason", "detail", "code", "cycles", "instructions", "encrypted_instructions", "traps")
         parts = {name: report[name] for name in (*same, "events", "bus", "snooper")}
-        return cls(**parts, uart=uart, cycles_per_second=report["sim_cycles_per_second"], raw=report)
+        chip = report.get("sdram", {})
+        return cls(**parts, uart=uart, sdram=chip, cycles_per_second=report["sim_cycles_per_second"], raw=report)
 
 
 @dataclass(frozen=True)
@@ -89,6 +95,12 @@ def _write(folder: Path, name: str, data: bytes) -> str:
     return str(folder / name)
 
 
+def sdram_chip(config: SocConfig) -> dict[str, Any]:
+    """Options that put a chip of the memory's size at the pads, with the clock that the board makes for it."""
+    shift = any_part(config.ram_bytes).cycles(config.clock_hz).clock_shift
+    return {"--sdram-part": PARTS[config.ram_bytes], "--sdram-shift-ps": round(shift * 10**12 / config.clock_hz)}
+
+
 def arguments(config: SocConfig, program: Program, watch: Watch, folder: Path) -> list[str]:
     """Arguments of the model for one run; files that it reads are put into ``folder``, which must outlive its start."""
     words: dict[str, Any] = {
@@ -125,6 +137,8 @@ def arguments(config: SocConfig, program: Program, watch: Watch, folder: Path) -
         sections = plaintext.read(named) if isinstance(named, str | Path) else named
         plaintext.write(folder / "plaintexts", sections)
         words["--plaintexts"] = folder / "plaintexts"
+    if config.memory == "sdram":
+        words |= sdram_chip(config)
     flat = [str(x) for pair in words.items() for x in pair]
     for i, (addr, data) in enumerate(program.segments):
         flat += ["--image", f"{_write(folder, f'image{i}', data)}@{addr:#x}"]

@@ -83,8 +83,8 @@ class SdramTiming:
         return BANKS * ROWS * self.columns * WORD_BYTES
 
     def capture(self, clock_hz: int, cas: int) -> tuple[float, int]:
-        """``clock_shift`` and ``capture`` of ``SdramCycles``: the chip's clock is the inverted system clock if data then
-        come in time, else a quarter of a cycle earlier, else a quarter later with data captured one edge later. Raises
+        """``clock_shift`` and ``capture`` of ``SdramCycles``: the chip has the inverted system clock if data come
+        in time then, else a quarter of a cycle earlier, else a quarter later with data captured one edge later. Raises
         ``ValueError`` when none of them does.
         """
         period, access = 1e9 / clock_hz, self.tac2 if cas == 2 else self.tac3
@@ -182,8 +182,9 @@ _LEAST = ("tras_max", "toh", "refresh_ms")
 
 
 def any_part(size_bytes: int) -> SdramTiming:
-    """Timing that every part of ``PARTS`` keeps, for a chip of 32 or 64 MiB: the worst of each value, eight refreshes at
-    power-up (JEDEC 21-C asks for them, these parts for two) and two cycles of write recovery. Raises ``ValueError``.
+    """Timing that satisfies every part of ``PARTS``, for a chip of 32 or 64 MiB: the worst of each value, eight
+    refreshes at power-up (JEDEC 21-C asks for them, these parts for two) and two cycles of write recovery. Raises
+    ``ValueError`` for another size.
     """
     sizes = {BANKS * ROWS * columns * WORD_BYTES: columns for columns in (512, 1024)}
     if size_bytes not in sizes:

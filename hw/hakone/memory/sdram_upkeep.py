@@ -19,6 +19,8 @@ def mode_register(cas: int) -> int:
 
 
 class _Step(enum.Enum, shape=3):
+    """What is done next."""
+
     POWER_UP = 0
     WORK = 1
     PRECHARGE = 2

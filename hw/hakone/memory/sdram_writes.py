@@ -19,9 +19,9 @@ class SdramWrites(wiring.Component):
 
     A beat is offered with ``pending``, ``ready`` (its data are here, and the answer of a last beat has its place) and
     ``address`` until ``take``. From that cycle on ``word`` and ``mask`` (a 1 keeps a byte as it is in the chip) are
-    its four words, one a cycle, while ``sending``. ``lively``: ready, or it may be when the words on their way have left.
-    The burst is acknowledged after its last beat was taken: a read that is taken later finds it. Beats outside the chip
-    are dropped and answered with DECERR. ``wlast`` is not looked at.
+    its four words, one a cycle, while ``sending``. ``lively``: ready, or it may be so when the words on their way have
+    left. The burst is acknowledged after its last beat was taken: a read that is taken later finds it. Beats outside
+    the chip are dropped and answered with DECERR. ``wlast`` is not looked at.
 
     Parameters: ``base``, ``size_bytes`` (power of two): the addresses that the chip has.
     """

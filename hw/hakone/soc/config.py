@@ -11,6 +11,10 @@ from typing import Any
 
 from ..bus.open_checks import OpenCheck
 from ..isa.platform import BOARD_DEVICES, DEVICES, LINE_BYTES, RAM_BYTES, TIMEBASE_HZ, Window
+from ..memory.sdram_timing import any_part
+
+#: Kinds of memory, and the least and the largest size of each.
+MEMORY_BYTES = {"axi": (1 << 16, 1 << 30), "sdram": (32 << 20, 64 << 20), "bram": (16 << 10, 256 << 10)}
 
 
 @dataclass(frozen=True)
@@ -23,7 +27,10 @@ class SocConfig:
     attribute_entries: int = 16  #: live attribute entries: 1 to 16
     boot_quota: int = 4  #: attribute entries that each context of a boot record may install itself: 0 to 16
     predictor_entries: int = 128  #: branch target entries: power of two, 16 to 512
-    ram_bytes: int = RAM_BYTES  #: memory behind the AXI4 port: power of two, 64 KiB to 1 GiB
+    memory: str = (
+        "axi"  #: where memory is: `axi` (behind an AXI4 port), `sdram` (a chip at the pads), `bram` (block RAM)
+    )
+    ram_bytes: int = RAM_BYTES  #: size of memory: power of two, 64 KiB to 1 GiB; sdram 32 or 64 MiB; bram 16 to 256 KiB
     clock_hz: int = 50_000_000  #: system clock; multiple of 10 MHz
     uart_fifo_bytes: int = 16  #: depth of each UART FIFO
     board_io: bool = False  #: SPI controller (SD card), LEDs and buttons
@@ -50,14 +57,24 @@ class SocConfig:
         n = self.predictor_entries
         if n & (n - 1) or not 16 <= n <= 512:
             raise ValueError(f"predictor_entries = {n}: a power of two from 16 to 512 is needed")
-        if self.ram_bytes & (self.ram_bytes - 1) or not 1 << 16 <= self.ram_bytes <= 1 << 30:
-            raise ValueError(f"ram_bytes = {self.ram_bytes}: a power of two from 65536 to 1073741824 is needed")
         if self.clock_hz % TIMEBASE_HZ or self.clock_hz <= 0:
             raise ValueError(f"clock_hz = {self.clock_hz}: a multiple of {TIMEBASE_HZ} is needed")
         if not 1 <= self.uart_fifo_bytes <= 64:
             raise ValueError(f"uart_fifo_bytes = {self.uart_fifo_bytes}: 1 to 64 are possible")
+        self._check_memory()
         self.open_bits()
         return self
+
+    def _check_memory(self) -> None:
+        """Raise ``ValueError`` for an unknown kind of memory, or a size or clock that it cannot have."""
+        if self.memory not in MEMORY_BYTES:
+            raise ValueError(f"memory = {self.memory}: {', '.join(MEMORY_BYTES)} are possible")
+        least, most = MEMORY_BYTES[self.memory]
+        if self.ram_bytes & (self.ram_bytes - 1) or not least <= self.ram_bytes <= most:
+            needed = f"a power of two from {least} to {most} is needed with memory = {self.memory}"
+            raise ValueError(f"ram_bytes = {self.ram_bytes}: {needed}")
+        if self.memory == "sdram":
+            any_part(self.ram_bytes).cycles(self.clock_hz)
 
     def open_bits(self) -> int:
         """``open_checks`` as bits of ``OpenCheck``. Raises ``ValueError`` for an unknown name, naming the nearest."""

@@ -3,6 +3,7 @@
 // cycle takes one evaluation: sample what has settled, step the harness, drive, rise.
 #include <csignal>
 #include <cstdlib>
+#include <cstring>
 
 #include "Vhakone.h"
 #include "session.h"
@@ -11,7 +12,8 @@
 #include "verilated_vcd_c.h"
 #endif
 
-// The builder says which memory ports the system has: HAKONE_AXI, HAKONE_SDRAM.
+// The builder says which memory ports the system has: HAKONE_AXI, HAKONE_SDRAM, or
+// HAKONE_LOAD: memory inside, which is filled during reset.
 #define AXI(name) top->axi___05F##name
 #define SDRAM(name) top->sdram___05F##name
 
@@ -101,10 +103,38 @@ void rise(uint64_t at, uint64_t period) {
     dump(at + period / 2);
 }
 
+#if HAKONE_LOAD
+/// Put the images into the memory inside the system, eight bytes a cycle, while it is in reset.
+void load_inside() {
+    const hakone::AxiMemory& memory = session.harness()->memory();
+    top->load_valid = 1;
+    for (size_t page = 0; page < memory.touched().size(); page++) {
+        for (size_t at = page * 4096; memory.touched()[page] && at < page * 4096 + 4096; at += 8) {
+            top->load_address = static_cast<uint32_t>(at);
+            memcpy(&top->load_data, memory.bytes().data() + at, 8);
+            top->clk = 1;
+            top->eval();
+            top->clk = 0;
+            top->eval();
+        }
+    }
+    // The last word is in the bench's register still.
+    top->load_valid = 0;
+    top->clk = 1;
+    top->eval();
+    top->clk = 0;
+    top->eval();
+}
+#endif
+
 void reset() {
     in = session.harness()->reset_inputs();
     top->open_checks = session.harness()->options().open_checks;
     top->clk = 0;
+#if HAKONE_LOAD
+    top->rst = 1;
+    load_inside();
+#endif
     // The last edge brings the end of the reset through its register.
     for (unsigned i = 0; i <= hakone::Harness::RESET_CYCLES; i++) {
         top->rst = i < hakone::Harness::RESET_CYCLES;
