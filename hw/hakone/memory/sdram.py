@@ -109,10 +109,12 @@ class SdramController(wiring.Component):
                 with m.If(chosen):
                     m.d.comb += [pending.eq(wanted[number]), place.eq(banks.place[number])]
                     m.d.comb += state.eq(banks.state[number])
-        apart = ~first_pending | (first.bank != second.bank)
-        may_open = row_wait == 0
-
-        column, activate, precharge, for_second = Signal(), Signal(), Signal(), Signal()
+        # While the words of a column command cross the pads, the command bus is for who comes next.
+        for_second = second_pending & (~first_pending | ((column_wait != 0) & (first.bank != second.bank)))
+        chosen = Signal(BankState)
+        m.d.comb += chosen.eq(Mux(for_second, second_state, first_state))
+        bank, row = Mux(for_second, second.bank, first.bank), Mux(for_second, second.row, first.row)
+        column, activate, precharge = Signal(), Signal(), Signal()
         with m.If(upkeep.work):
             hit = first_state.hit & (column_wait == 0)
             m.d.comb += [
@@ -120,16 +122,8 @@ class SdramController(wiring.Component):
                 writes.take.eq(writing & writes.pending & writes.ready & hit & (write_wait == 0)),
                 column.eq(reads.take | writes.take),
             ]
-            with m.If(~column):
-                with m.If(first_pending & ((first_state.closed & may_open) | first_state.conflict)):
-                    m.d.comb += [activate.eq(first_state.closed), precharge.eq(first_state.conflict)]
-                with m.Elif(second_pending & apart):
-                    m.d.comb += [
-                        for_second.eq(1),
-                        activate.eq(second_state.closed & may_open),
-                        precharge.eq(second_state.conflict),
-                    ]
-        bank, row = Mux(for_second, second.bank, first.bank), Mux(for_second, second.row, first.row)
+            with m.If(first_pending | second_pending):
+                m.d.comb += [activate.eq(chosen.closed & (row_wait == 0)), precharge.eq(chosen.conflict)]
         m.d.comb += [
             banks.bank.eq(bank),
             banks.row.eq(row),
@@ -158,7 +152,7 @@ class SdramController(wiring.Component):
             m.d.sync += pads.a.eq(mode_register(t.cas))
         with m.Elif(upkeep.precharge_all):
             m.d.sync += pads.a.eq(ALL_BANKS)
-        with m.Elif(activate):
+        with m.Elif(chosen.empty):  # if anything, it is opened
             m.d.sync += pads.a.eq(row)
         with m.Else():  # a column, or one bank to precharge: bit 10 is zero in both
             m.d.sync += pads.a.eq(Mux(writing, columns[WRITE], columns[READ]))

@@ -19,9 +19,11 @@ class Place(data.Struct):
 
 class BankState(data.Struct):
     """What a place can have now: ``hit`` (its row is open and takes a column command), ``closed`` (its bank takes
-    ACTIVE as far as the bank itself goes), ``conflict`` (another row is open and may be closed).
+    ACTIVE as far as the bank itself goes), ``conflict`` (another row is open and may be closed). ``empty``: no row of
+    its bank is open.
     """
 
+    empty: unsigned(1)
     hit: unsigned(1)
     closed: unsigned(1)
     conflict: unsigned(1)
@@ -83,13 +85,17 @@ class BankTable(wiring.Component):
         m.d.comb += self.all_quiet.eq(quiet.all())
         for number in range(self._lookups):
             place, state = self.place[number], self.state[number]
+            row, same = Signal(13, name=f"row_of_{number}"), Signal(name=f"same_{number}")
+            # What is open is chosen before it is compared: one comparison for each look-up.
             with m.Switch(place.bank):
                 for n in range(BANKS):
                     with m.Case(n):
-                        same = rows[n] == place.row
                         m.d.comb += [
-                            state.hit.eq(opened[n] & settled[n] & same),
+                            row.eq(rows[n]),
+                            state.empty.eq(~opened[n]),
                             state.closed.eq(~opened[n] & settled[n]),
+                            state.hit.eq(opened[n] & settled[n] & same),
                             state.conflict.eq(opened[n] & quiet[n] & ~same),
                         ]
+            m.d.comb += same.eq(row == place.row)
         return m
