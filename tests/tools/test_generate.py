@@ -25,6 +25,11 @@ def run(*arguments: str):
         (("--unit", "hakon"), ["hakon", "--list"]),
         (("--config", "nowhere.toml"), ["nowhere.toml"]),
         (("--lint",), ["--lint", "-o"]),
+        (("--pins", "x.lpf"), ["--pins", "hakone has no pins"]),
+        (("--unit", "board_ulx3s_85f", "--preset", "default"), ["memory = axi", "choose bram or sdram"]),
+        (("--unit", "board_ulx3s_85f", "--set", "probe=1"), ["--simulation"]),
+        (("--unit", "board_ulx3s_85f", "--set", "probe=1", "--simulation"), ["no board gets such"]),
+        (("--unit", "board_ulx3s_85f", "--lint", "-o", "x.v"), ["--lint", "primitives"]),
         (("-o", "/proc/version/x.v"), ["/proc/version/x.v"]),
     ],
 )

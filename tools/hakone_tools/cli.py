@@ -21,6 +21,7 @@ from .errors import ToolError
 VERBS = {
     "generate": "hakone_tools.cmd_generate",
     "build": "hakone_tools.cmd_build",
+    "flash": "hakone_tools.cmd_flash",
     "cc": "hakone_tools.cmd_cc",
     "seal": "hakone_tools.cmd_seal",
     "system": "hakone_tools.cmd_system",

@@ -1,24 +1,34 @@
 """``hakone build``: a bitstream for a board, or one unit placed on its own, with every seed's rate and a report."""
 
+import os
 import re
+import shutil
+from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import click
 from rich.console import Console
 
+from hakone.boards import board as boards
 from hakone.gen import verilog
+from hakone.soc.config import SocConfig
 
 from .cmd_generate import load_config
+from .cmd_sim import read_fuses
 from .errors import ToolError
-from .fpga import report
-from .fpga.flow import JOBS, Design, build
+from .fpga import report, synthesis
+from .fpga.flow import JOBS, Built, Design, build
 from .fpga.place import Device
 from .fpga.stage import StageError
 from .paths import BUILD
 
 #: Where a unit on its own is placed: the ULX3S' device.
 UNIT_DEVICE = Device("85k", "CABGA381", "6")
+#: Units whose figures stand in a board's report too.
+UNITS_TOLD = ("aes128_enc",)
 MOST_SEEDS = 100
+PACKAGES = {"BG256": "CABGA256", "BG381": "CABGA381", "BG554": "CABGA554", "BG756": "CABGA756", "MG285": "CSFBGA285"}
 
 
 def parse_seeds(text: str) -> list[int]:
@@ -35,8 +45,24 @@ def parse_seeds(text: str) -> list[int]:
     return seeds
 
 
+def device_of(board: boards.Board) -> Device:
+    """The board's ECP5 in nextpnr's words. Raises ``ToolError`` for a board with another family."""
+    platform = board.open_platform()
+    found = re.fullmatch(r"LFE5(U|UM|UM5G)-(\d+)F", getattr(platform, "device", ""))
+    if not found:
+        raise ToolError(
+            board.name,
+            "is no ECP5 board, and these tools place for no other family",
+            f"take the Verilog of `hakone generate --unit {board.top}` and constraints/ to the vendor's tools",
+        )
+    family = "" if found[1] == "U" else found[1].lower() + "-"
+    return Device(f"{family}{found[2]}k", PACKAGES[platform.package], platform.speed)
+
+
 @click.command("build", help="A bitstream for a board, or one unit placed and routed on its own.")
+@click.option("--board", "board_name", metavar="B", help="board to build for")
 @click.option("--unit", help="module to place on its own, instead of a board")
+@click.option("--fuses", metavar="F", help="fuse image that the bitstream holds, in the open, from `hakone seal`")
 @click.option("--preset", help="named configuration (default: the board's, or default)")
 @click.option("--config", "file", metavar="F.toml", help="TOML file with configuration keys")
 @click.option("--set", "options", multiple=True, metavar="KEY=VALUE", help="change one configuration key")
@@ -44,7 +70,9 @@ def parse_seeds(text: str) -> list[int]:
 @click.option("--jobs", type=click.IntRange(1, 64), default=JOBS, show_default=True, help="tools at once")
 @click.option("--target-mhz", type=click.FloatRange(1, 500), default=100.0, show_default=True, help="of a unit")
 def command(
+    board_name: str | None,
     unit: str | None,
+    fuses: str | None,
     preset: str | None,
     file: str | None,
     options: tuple[str, ...],
@@ -52,39 +80,110 @@ def command(
     jobs: int,
     target_mhz: float,
 ) -> int:
-    """Check everything, build, report."""
+    """Check everything, build, report; 1 when no seed is fast enough for the board."""
     numbers = parse_seeds(seeds)
-    if unit not in verilog.UNITS:
-        raise ToolError(f"--unit {unit}", "no such unit", "`hakone generate --list` names them")
+    if (board_name is None) == (unit is None):
+        raise ToolError("--board", "one of --board and --unit is needed", f"boards: {', '.join(boards.BOARDS)}")
     try:
-        config = load_config(preset or "default", file, options)
+        board = boards.by_name(board_name) if board_name else None
+        config = load_config(preset or (board.name if board else "default"), file, options)
+        if config.simulation_only:
+            problem = "a protection is open; for simulation only, take another configuration"
+            raise ValueError(f"cipher, probe or open_checks: {problem}")
+        if board is None:
+            return build_unit(str(unit), config, numbers, jobs, target_mhz)
+        return build_board(board, config, read_fuses(fuses), numbers, jobs)
     except ValueError as e:
         culprit, _, rest = str(e).partition(": ")
         problem, _, remedy = rest.partition("; ")
         raise ToolError(culprit, problem, remedy or "`hakone generate --list` names what is possible") from None
-    if config.simulation_only:
-        raise ToolError(
-            "cipher, probe or open_checks", "a protection is open", "for simulation only; take another configuration"
-        )
-    text = verilog.generate_cached(config, BUILD / "verilog" / "cache", unit).read_text()
-    folder = BUILD / "fpga" / "units" / unit
-    counted = (text, unit)
-    design = Design(unit, text, unit, UNIT_DEVICE, counted=counted, target_mhz=target_mhz)
-    return _build(design, numbers, folder, jobs, f"hakone build --unit {unit} --seeds {seeds}")
-
-
-def _build(design: Design, seeds: list[int], folder: Path, jobs: int, again: str) -> int:
-    try:
-        built = build(design, seeds, folder, jobs)
     except StageError as e:
         culprit, _, rest = str(e).partition(": ")
         problem, _, remedy = rest.rpartition("; ")
         raise ToolError(culprit, problem, remedy) from None
-    console = Console()
-    if design.counted:
-        console.print(report.rooms_table(built.cells, design.counted[1]))
-    report.print_built(built, None, console)
-    records = report.speed_records(built, design.name, again)
-    report.write(folder / "report.json", records, cells=built.cells, **report.built_content(built))
-    console.print(f"wrote {folder / 'report.json'} in {built.seconds:.0f} s", highlight=False, soft_wrap=True)
+
+
+def place_unit(
+    unit: str, config: SocConfig, seeds: list[int], jobs: int, target_mhz: float, again: str
+) -> tuple[Built, list[report.Record]]:
+    """Place a unit of the generator on its own; what became of it, and its figures. Raises ``ToolError``."""
+    if unit not in verilog.UNITS:
+        raise ToolError(f"--unit {unit}", "no such unit", "`hakone generate --list` names them")
+    text = verilog.generate_cached(config, BUILD / "verilog" / "cache", unit).read_text()
+    design = Design(unit, text, unit, UNIT_DEVICE, counted=(text, unit), target_mhz=target_mhz)
+    built = build(design, seeds, BUILD / "fpga" / "units" / unit, jobs)
+    lut4 = report.record(f"fpga.{unit}.lut4", synthesis.luts(built.cells[unit]), "LUT4", again)
+    return built, [lut4, *report.speed_records(built, unit, again)]
+
+
+def build_unit(unit: str, config: SocConfig, seeds: list[int], jobs: int, target_mhz: float) -> int:
+    """A unit on its own, with its report."""
+    again = f"hakone build --unit {unit} --seeds {','.join(map(str, seeds))}"
+    built, records = place_unit(unit, config, seeds, jobs, target_mhz, again)
+    _tell(built, records, BUILD / "fpga" / "units" / unit, unit, None)
     return 0
+
+
+def build_board(board: boards.Board, config: SocConfig, fuses: bytes | None, seeds: list[int], jobs: int) -> int:
+    """A bitstream, and the report; 1 when no seed reaches the clock, and then there is no bitstream."""
+    device = device_of(board)
+    folder = BUILD / "fpga" / (f"{board.name}-fused" if fuses else board.name)
+    if fuses:
+        os.umask(0o077)  # Verilog, netlist and bitstream hold the keys
+    source, pins = _sources(board, config, fuses, folder)
+    system = verilog.generate_cached(config, BUILD / "verilog" / "cache").read_text()
+    design = Design(board.name, source, board.top, device, pins, (system, "hakone"))
+    goal_mhz = config.clock_hz / 1e6
+    built = build(design, seeds, folder, jobs, goal_mhz)
+    again = f"make fpga BOARD={board.name}"
+    records = report.speed_records(built, "soc", again) + report.area_records(built.cells, again)
+    for unit in UNITS_TOLD:
+        if unit in verilog.UNITS:
+            records += place_unit(unit, config, seeds, jobs, 200.0, again)[1]
+    final = folder / f"{board.name}.bit"
+    final.unlink(missing_ok=True)
+    _tell(built, records, folder, "hakone", goal_mhz, board=board.title)
+    if built.bitstream is None:
+        click.echo(
+            f"hakone build: {board.name}: no seed reaches {goal_mhz:g} MHz, so there is no bitstream; try other seeds, "
+            "or --set clock_hz=",
+            err=True,
+        )
+        return 1
+    shutil.copyfile(built.bitstream, final)
+    click.echo(f"{final}: bitstream of seed {built.best.seed}; `make flash BOARD={board.name}` loads it")
+    return 0
+
+
+def _sources(board: boards.Board, config: SocConfig, fuses: bytes | None, folder: Path) -> tuple[str, str]:
+    """Verilog and pins of the board, made only when something has changed."""
+    from hakone.gen.boards import generate_board
+
+    boot = boot_program()
+    key = verilog.fingerprint(config, board.top) + sha256(repr((fuses, boot)).encode()).hexdigest()[:16]
+    stamp, text, pins = folder / "sources.txt", folder / f"{board.top}.v", folder / "pins.txt"
+    if not (stamp.exists() and stamp.read_text() == key and text.exists() and pins.exists()):
+        sources = generate_board(board, config, fuses, boot)
+        folder.mkdir(parents=True, exist_ok=True)
+        stamp.unlink(missing_ok=True)
+        text.write_text(sources.verilog)
+        pins.write_text(sources.pins)
+        stamp.write_text(key)
+    return text.read_text(), pins.read_text()
+
+
+def boot_program() -> bytes | None:
+    """What the mask ROM of a board holds."""
+    return None
+
+
+def _tell(
+    built: Built, records: list[report.Record], folder: Path, system: str, goal_mhz: float | None, **content: Any
+) -> None:
+    console = Console()
+    console.print(report.rooms_table(built.cells, system))
+    report.print_built(built, goal_mhz, console)
+    for r in records:
+        console.print(f"{r['name']} = {r['value']} {r['unit']}", highlight=False, soft_wrap=True)
+    report.write(folder / "report.json", records, cells=built.cells, **report.built_content(built), **content)
+    console.print(f"wrote {folder / 'report.json'} in {built.seconds:.0f} s", highlight=False, soft_wrap=True)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import click
 
 from .paths import ROOT
+from .programmer import INSTALL, find_programmer
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,16 @@ def _program(names: tuple[str, ...], flag: str = "--version") -> str | None:
     done = subprocess.run([path, flag], capture_output=True, text=True)
     lines = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
     return f"{path}: {lines[0].strip()}" if lines else path
+
+
+def _programmer() -> str | None:
+    """openFPGALoader, if it starts."""
+    path = find_programmer()
+    if path is None:
+        return None
+    done = subprocess.run([path, "--Version"], capture_output=True, text=True)
+    lines = [line.strip() for line in (done.stdout + done.stderr).splitlines() if line.strip()]
+    return f"{path}: {lines[0]}" if lines and done.returncode == 0 else None
 
 
 def _pinned() -> list[tuple[str, str]]:
@@ -78,7 +89,7 @@ def findings() -> list[Finding]:
         Finding("libpython", "cocotb tests", _libpython(), "install Python's development package"),
         Finding("ccache", "faster rebuilding of models", _program(("ccache",)), system, needed=False),
         Finding("GTKWave or Surfer", "looking at waveforms", _program(("surfer", "gtkwave")), system, needed=False),
-        Finding("openFPGALoader", "flashing a board", _program(("openFPGALoader",), "-V"), system, needed=False),
+        Finding("openFPGALoader", "`make flash`", _programmer(), INSTALL, needed=False),
     ]
     return rows + [_package(name, version) for name, version in _pinned()]
 

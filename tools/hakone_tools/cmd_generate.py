@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from hakone.boards.board import BOARDS
 from hakone.gen import verilog
 from hakone.soc.config import PRESETS, SocConfig, set_option
 
@@ -62,21 +63,37 @@ def lint(path: Path, top: str) -> list[str]:
     return [line for line in (done.stdout + done.stderr).splitlines() if line.startswith("%")]
 
 
+#: Boards by the name of their top module.
+TOPS = {board.top: board for board in BOARDS.values()}
+
+
+def _board(unit: str, config: SocConfig, pins: str | None) -> str:
+    """Verilog of a board's module; its pins go to the file ``pins``."""
+    from hakone.gen.boards import generate_board
+
+    sources = generate_board(TOPS[unit], config)
+    if pins:
+        Path(pins).write_text(sources.pins)
+    return sources.verilog
+
+
 @click.command("generate", help="Verilog of the system, or of one unit to take away.")
-@click.option("--preset", default="default", show_default=True, help="named configuration to start from")
+@click.option("--preset", help="named configuration to start from: default, or the board's own")
 @click.option("--config", "file", help="TOML file with configuration keys")
 @click.option("--set", "options", multiple=True, metavar="KEY=VALUE", help="change one configuration key")
 @click.option("--unit", default="hakone", show_default=True, help="module to generate")
 @click.option("-o", "output", help="file to write; standard output without it")
+@click.option("--pins", metavar="F", help="with a board's module: also write its pins, LPF or XDC")
 @click.option("--lint", "check", is_flag=True, help="also check the file with Verilator")
 @click.option("--simulation", is_flag=True, help="allow a configuration whose protections are open to view")
 @click.option("--list", "show", is_flag=True, help="list units, presets and keys")
 def command(
-    preset: str,
+    preset: str | None,
     file: str | None,
     options: tuple[str, ...],
     unit: str,
     output: str | None,
+    pins: str | None,
     check: bool,
     simulation: bool,
     show: bool,
@@ -85,19 +102,27 @@ def command(
     if show:
         for u in verilog.UNITS.values():
             click.echo(f"unit    {u.name:24} {u.summary}")
+        for top, board in TOPS.items():
+            click.echo(f"unit    {top:24} {board.title}")
         for name in PRESETS:
             click.echo(f"preset  {name}")
         for f in fields(SocConfig):
             click.echo(f"key     {f.name:24} default {asdict(PRESETS['default'])[f.name]}")
         return
     try:
-        config = load_config(preset, file, options)
+        config = load_config(preset or (TOPS[unit].name if unit in TOPS else "default"), file, options)
         if config.simulation_only and not simulation:
             raise ValueError(
                 "cipher, probe or open_checks: a protection is open; for simulation only, say so with --simulation"
             )
-        if unit not in verilog.UNITS:
+        if pins and unit not in TOPS:
+            raise ValueError(f"--pins: {unit} has no pins; name the module of a board with --unit")
+        if unit not in verilog.UNITS and unit not in TOPS:
             raise ValueError(f"{unit}: no such unit; `hakone generate --list` names them")
+        if check and unit in TOPS:
+            raise ValueError(
+                f"--lint: {unit} has primitives of its device, which Verilator does not know; leave it out"
+            )
         if check and not output:
             raise ValueError("--lint: needs a file; name one with -o")
         if output:
@@ -105,7 +130,7 @@ def command(
             target.parent.mkdir(parents=True, exist_ok=True)
             with target.open("ab"):
                 pass
-        text = verilog.generate(config, unit)
+        text = _board(unit, config, pins) if unit in TOPS else verilog.generate(config, unit)
         if output:
             target.write_text(text)
         else:

@@ -48,7 +48,8 @@ def check_input(path: str | None) -> None:
         raise ToolError(path, f"cannot be read: {e.strerror}", "name a file that exists") from None
 
 
-def _fuses(path: str | None) -> bytes | None:
+def read_fuses(path: str | None) -> bytes | None:
+    """Bytes of a fuse image, None for no path. Raises ``ToolError`` for what is none."""
     from hakone.isa.formats import FUSE_WORDS
 
     if path is None:
@@ -92,7 +93,7 @@ def command(program: str, file: str | None, options: tuple[str, ...], preset: st
     outputs = {name: given.pop(name) for name in ("trace_file", "json_file")}
     for path in (*outputs.values(), given["wave"], given["ram_out"]):
         check_output(path)
-    given["fuses"] = _fuses(given["fuses"])
+    given["fuses"] = read_fuses(given["fuses"])
     if given["uart_in"] != "-":
         check_input(given["uart_in"])
     try:

@@ -1,5 +1,5 @@
-"""``make docs``: the reference pages that are printed from the one live description in ``hakone.isa``, and the C
-headers.
+"""``make docs``: the reference pages that are printed from the one live description in ``hakone.isa``, and the
+pin tables of boards in ``constraints/``.
 
 The pages carry no dates; a test regenerates them and compares.
 """
@@ -7,10 +7,14 @@ The pages carry no dates; a test regenerates them and compares.
 import inspect
 import re
 import sys
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
+from amaranth.hdl import UnusedElaboratable
+
 from hakone.bus import open_checks
+from hakone.gen.boards import write_constraints
 from hakone.isa import VERSION, cause, csr, encoding, events, formats, platform
 from hakone.soc.config import PRESETS, SocConfig
 
@@ -190,6 +194,9 @@ def main() -> int:
         if not path.exists() or path.read_text() != text:
             path.write_text(text)
             print(f"wrote {name}")
+    warnings.simplefilter("ignore", UnusedElaboratable)  # pins need the outermost module only
+    for path in write_constraints(ROOT / "constraints"):
+        print(f"wrote {path.relative_to(ROOT)}")
     return 0
 
 

@@ -10,6 +10,8 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from amaranth.build import Attrs, Pins, PinsN, Resource, Subsignal
+
 Place = tuple[str, int] | tuple[str, int, str]
 
 
@@ -27,6 +29,7 @@ class Board:
     leds: tuple[Place, ...] = ()  #: lights, from bit 0
     card: Place | None = None  #: SD card as SPI: ``cs``, ``clk``, ``copi``, ``cipo``
     sdram: Place | None = None  #: 16-bit SDRAM chip
+    extra: tuple[Resource, ...] = ()  #: what the package has not, or has for another revision of the board
     low: tuple[Place, ...] = ()  #: outputs that are held inactive
     programmer: tuple[str, ...] = ()  #: openFPGALoader's options for this board
 
@@ -38,7 +41,22 @@ class Board:
     def open_platform(self) -> Any:
         """A new object of the platform's class: pins that have been handed out are noted in it."""
         module, name = self.platform.split(":")
-        return getattr(importlib.import_module(f"amaranth_boards.{module}"), name)()
+        platform = getattr(importlib.import_module(f"amaranth_boards.{module}"), name)()
+        platform.add_resources(self.extra)
+        return platform
+
+
+#: The package has the card's pins of ULX3S 1.7; these are of 2.x and 3.x. Source: emard/ulx3s,
+#: doc/constraints/ulx3s_v20.lpf.
+_ULX3S_CARD = Resource(
+    "card",
+    0,
+    Subsignal("cs", PinsN("K2", dir="o")),
+    Subsignal("clk", Pins("H2", dir="o")),
+    Subsignal("copi", Pins("J1", dir="o")),
+    Subsignal("cipo", Pins("J3", dir="i")),
+    Attrs(IO_TYPE="LVCMOS33", PULLMODE="UP", DRIVE="4"),
+)
 
 
 ULX3S_85F = Board(
@@ -50,7 +68,8 @@ ULX3S_85F = Board(
     resets=(("button_pwr", 0),),
     buttons=tuple(("button", n) for n in range(6)),
     leds=tuple(("led", n) for n in range(8)),
-    card=("sd_card_spi", 0),
+    card=("card", 0),
+    extra=(_ULX3S_CARD,),
     sdram=("sdram", 0),
     low=(("esp32", 0, "en"),),  # the radio module hangs on the same wires as the card: it stays off
     programmer=("-b", "ulx3s"),

@@ -96,17 +96,21 @@ def xilinx_dividers(in_hz: int, out_hz: int) -> PllDividers:
 class Ecp5Clock(wiring.Component):
     """An EHXPLLL; where its first output is in the feedback, ``clock`` is in phase with ``pad``.
 
-    Parameters: ``in_hz`` and ``out_hz``. Members: ``pad`` (clock from its input buffer); ``clock``; ``locked``, low
-    until the output has the right rate, asynchronous to every clock. Raises ``ValueError`` for a rate that cannot be.
+    Parameters: ``in_hz`` and ``out_hz``; ``shift``, a part of a cycle in sixteenths, 0 for no shifted clock. Members:
+    ``pad`` (clock from its input buffer); ``clock``; ``shifted``, the same later by ``shift``; ``locked``, low until
+    the outputs have the right rate, asynchronous to every clock. Raises ``ValueError`` for what cannot be.
     """
 
     pad: In(1)
     clock: Out(1)
+    shifted: Out(1)
     locked: Out(1)
 
-    def __init__(self, in_hz: int, out_hz: int):
+    def __init__(self, in_hz: int, out_hz: int, shift: float = 0):
+        if not 0 <= shift < 1 or shift * 16 % 1:
+            raise ValueError(f"shift = {shift}: sixteenths of a cycle from 0 to 15/16 are possible")
         self.dividers = ecp5_dividers(in_hz, out_hz)
-        self._in_hz, self._out_hz = in_hz, out_hz
+        self._in_hz, self._out_hz, self._shift = in_hz, out_hz, shift
         super().__init__()
 
     def elaborate(self, _platform) -> Module:
@@ -125,6 +129,8 @@ class Ecp5Clock(wiring.Component):
                 "p_CLKOS_FPHASE": 0,
                 "o_CLKOS": spare,
             }
+        if self._shift:
+            options |= self._shifted_output()
         m.submodules.pll = Instance(
             "EHXPLLL",
             # Read by place and route, which takes the clock's rate from it.
@@ -155,6 +161,18 @@ class Ecp5Clock(wiring.Component):
             o_LOCK=self.locked,
         )
         return m
+
+    def _shifted_output(self) -> dict:
+        """A third output with the divider of the first; its phase in whole and eighth periods of the oscillator."""
+        output = self.dividers.output
+        whole, rest = divmod(self._shift * output, 1)
+        return {
+            "p_CLKOS2_DIV": output,
+            "p_CLKOS2_ENABLE": "ENABLED",
+            "p_CLKOS2_CPHASE": output - 1 + int(whole),
+            "p_CLKOS2_FPHASE": int(rest * 8),
+            "o_CLKOS2": self.shifted,
+        }
 
 
 class XilinxClock(wiring.Component):

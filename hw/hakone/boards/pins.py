@@ -78,7 +78,7 @@ def _head(pads: Pads, mark: str) -> list[str]:
     board = pads.board
     return [
         f"{mark} Pins of module {board.top}: {board.title}.",
-        f"{mark} Made by `hakone constraints` from the table {board.platform} of amaranth-boards 0.0.21.",
+        f"{mark} Made by `make docs` from the table {board.platform} of amaranth-boards.",
         "",
     ]
 

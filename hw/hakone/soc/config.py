@@ -115,6 +115,11 @@ class SocConfig:
 PRESETS = {
     "default": SocConfig(),
     "small": SocConfig(icache_bytes=2048, dcache_bytes=2048, attribute_entries=8, predictor_entries=16),
+    # Of boards: the names are those of hakone.boards.
+    "ulx3s-85f": SocConfig(memory="sdram", ram_bytes=32 << 20, board_io=True),
+    "ecpix5-85f": SocConfig(memory="bram", ram_bytes=128 << 10, board_io=True),
+    "ecp5-evn": SocConfig(memory="bram", ram_bytes=128 << 10, board_io=True),
+    "arty-a7-100t": SocConfig(memory="bram", ram_bytes=128 << 10, board_io=True),
     "sim_open_cipher": SocConfig(cipher=False),
     **{f"sim_open_{check.name.lower()}": SocConfig(open_checks=check.name.lower()) for check in OpenCheck},
 }

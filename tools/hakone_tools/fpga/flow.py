@@ -46,7 +46,10 @@ class Design:
 
 @dataclass(frozen=True)
 class Built:
-    """What became of a design: every seed, and the bitstream of the fastest (None for a module on its own)."""
+    """What became of a design: every seed, and the bitstream of the fastest.
+
+    There is no bitstream of a module on its own, nor when no seed is fast enough.
+    """
 
     seeds: list[Seed]
     cells: dict[str, Counter]
@@ -108,9 +111,10 @@ def _clock(seconds: float) -> str:
     return f"{int(seconds) // 60:3}:{int(seconds) % 60:02}"
 
 
-def build(design: Design, seeds: Sequence[int], folder: Path, jobs: int = JOBS) -> Built:
-    """Synthesise, count, place every seed, pack the fastest. What is already done for the same inputs is not repeated.
+def build(design: Design, seeds: Sequence[int], folder: Path, jobs: int = JOBS, goal_mhz: float = 0.0) -> Built:
+    """Synthesise, count, place every seed, pack the fastest if it reaches ``goal_mhz``.
 
+    What is already done for the same inputs is not repeated.
     Raises ``StageError`` at the first step that fails; the other tools are ended then.
     """
     processes = Processes()
@@ -147,7 +151,7 @@ def build(design: Design, seeds: Sequence[int], folder: Path, jobs: int = JOBS) 
             cells = counts.result() if counts else {}
             built = Built(results, cells, None, 0.0)
             bitstream = None
-            if design.lpf is not None:
+            if design.lpf is not None and built.best.fmax_mhz >= goal_mhz:
                 display.say("packing", f"seed {built.best.seed}")
                 bitstream = pack(built.best, design.name, folder / "bitstream", processes)
                 display.say("packing", "done", ended=True)

@@ -27,7 +27,7 @@ PACKAGES = {
 
 
 class StageError(Exception):
-    """A step failed. The text is one line: which, the tool's last word, and where its log is."""
+    """A step failed. The text is one line: which, what the tool said, and where its log is."""
 
 
 @dataclass
@@ -105,13 +105,13 @@ class Stage:
         missing = [name for name in self.outputs if not (self.folder / name).exists()]
         if status or missing:
             why = last or (f"no {missing[0]}" if missing else f"status {status}")
-            raise StageError(f"{self.name}: {why.strip()}; the whole story is in {self.folder / self.log}")
+            raise StageError(f"{self.name}: {why.strip().rstrip('.')}; the whole story is in {self.folder / self.log}")
         stamp = {"key": self.key(), "seconds": round(time.monotonic() - start, 1)}
         (self.folder / STAMP).write_text(json.dumps(stamp) + "\n")
         return stamp
 
     def _execute(self, processes: Processes, on_line: Callable[[str], None]) -> tuple[int, str]:
-        """Status, and the last line that speaks of an error (or the last at all)."""
+        """Status, and the first line that speaks of an error (or the last at all)."""
         program = Path(sys.executable).parent / self.command[0]
         last, error = "", ""
         with processes.lock:
@@ -131,7 +131,7 @@ class Stage:
             for line in process.stderr:
                 if line.strip():
                     last = line
-                    error = line if "ERROR" in line else error
+                    error = error or (line if "ERROR" in line else "")  # the first says why
                     on_line(line)
             return process.wait(), error or last
         finally:

@@ -21,6 +21,15 @@ LUT_COLUMNS = COLUMNS[:3]
 OPTIONS = "-nowidelut"
 
 
+#: Flops next to the SDRAM's pads go into the pads, where the way between them is the same in every build. Without
+#: such pads nothing is selected.
+IO_FLOPS = (
+    "select -set sdram_pads c:sdram_io.* t:TRELLIS_IO %i; "
+    "setattr -set syn_useioff 1 @sdram_pads %ci1:+TRELLIS_IO[I] w:* %i %ci1:+TRELLIS_FF[Q] t:TRELLIS_FF %i; "
+    "setattr -set syn_useioff 1 @sdram_pads %co1:+TRELLIS_IO[O] w:* %i %co1:+TRELLIS_FF[DI] t:TRELLIS_FF %i"
+)
+
+
 def _read(top: str) -> str:
     # Unused wires are purged first: ABC9 ends without a word on some of them.
     return f"read_verilog in.v; hierarchy -top {top}; proc; opt_clean -purge"
@@ -36,7 +45,7 @@ def _run(name: str, verilog: str, top: str, folder: Path, script: str, output: s
 
 def netlist(verilog: str, top: str, folder: Path, processes: Processes) -> Path:
     """Path of the flattened netlist (Yosys' JSON) of module ``top``. Raises ``StageError``."""
-    script = f"{_read(top)}; synth_ecp5 -top {top} {OPTIONS} -json netlist.json"
+    script = f"{_read(top)}; synth_ecp5 -top {top} {OPTIONS}; {IO_FLOPS}; write_json netlist.json"
     return _run("synthesis", verilog, top, folder, script, "netlist.json", processes)
 
 
