@@ -159,7 +159,7 @@ def lost(folder: Path | None, publish: bool) -> Iterator[Record]:
     if folder:
         runs["coremark"] = bench_coremark.run_plain(folder, WORK).result
     Console(width=max(120, 12 * len(runs) + 30)).print(bench_lost.table(runs))
-    counts = {n: {"cycles": r.cycles, "instructions": r.instructions, **r.raw["lost"]} for n, r in runs.items()}
+    counts = {n: {"cycles": r.cycles, "instructions": r.instructions, "lost": r.raw["lost"]} for n, r in runs.items()}
     (BUILD / "lost.json").write_text(json.dumps(counts, indent=1) + "\n")
     if publish:
         LOST_PAGE.write_text(bench_lost.page(runs, f"make bench ONLY={again} RECORD=1"))

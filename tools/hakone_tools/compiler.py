@@ -32,7 +32,15 @@ ISA = "rv32imac_zicsr_zifencei"
 _FEATURES = "+m+a+c+relax+zicsr+zifencei"
 _TUNED_FEATURES = "+no_default_unroll+use_postra_scheduler"
 _ZIG_TARGET = ("-target", "riscv32-freestanding-none", f"-mcpu=generic_rv32{_FEATURES}{_TUNED_FEATURES}")
-_COMMON = ("-g", "-ffreestanding", "-fno-pic", "-ffunction-sections", "-fdata-sections", "-Wall")
+_COMMON = (
+    "-g",
+    "-ffreestanding",
+    "-fno-pic",
+    "-ffunction-sections",
+    "-fdata-sections",
+    "-Wall",
+    "-fomit-frame-pointer",
+)
 #: Unwind tables would stand in plain memory and tell where protected functions begin and end.
 _NO_TABLES = ("-fno-asynchronous-unwind-tables", "-fno-unwind-tables")
 #: The schedule of a core like this one: one instruction a cycle in order, loads and products a cycle late.

@@ -189,7 +189,9 @@ class TargetBuffer(wiring.Component):
             ),
             new.tag.eq(tag),
             new.kind.eq(update.kind),
-            new.count.eq(2),
+            # A new branch has to be seen not taken twice: one that changes its mind every time would otherwise miss
+            # every time.
+            new.count.eq(Mux(update.kind == BranchKind.BRANCH, 3, 2)),
         ]
         with m.If(update.taken & self.update_varies):
             m.d.comb += new.count.eq(3)
