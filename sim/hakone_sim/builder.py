@@ -173,7 +173,8 @@ def build(verilog: Path | str, waves: bool = False) -> Path:
         _run(
             [*tools.verilator, *options, "--Mdir", ".", "model.vlt", "hakone.v", "hakone_bench.v"], folder, "Verilator"
         )
-        compiler = [*_compiler(waves), f"-I{archive}", *memory_ports(text)]
+        board_io = ["-DHAKONE_BOARD_IO"] if ".spi__miso(" in wrapper else []
+        compiler = [*_compiler(waves), f"-I{archive}", *memory_ports(text), *board_io]
         sources = sorted(folder.glob("*.cpp"), key=lambda p: -p.stat().st_size)
         jobs = []
         for s in sources:
@@ -191,9 +192,9 @@ def build(verilog: Path | str, waves: bool = False) -> Path:
     return _once(BUILDS / key, "building the simulation model", make) / "model"
 
 
-def model(config, waves: bool = False) -> Path:
-    """The executable for a ``SocConfig`` with its probe on. Generates the Verilog when a hardware source has
-    changed.
+def model(config, waves: bool = False, boot_program: bytes | None = None) -> Path:
+    """The executable for a ``SocConfig`` with its probe on, and perhaps a boot program in its mask ROM. Generates the
+    Verilog when a hardware source has changed.
     """
     import dataclasses
 
@@ -202,7 +203,7 @@ def model(config, waves: bool = False) -> Path:
     # Which protections are off is an input of the model, so that one build serves all control runs.
     config = dataclasses.replace(config, probe=True, open_checks="")
     with _progress("generating Verilog"):
-        path = verilog.generate_cached(config, ROOT / "build" / "verilog" / "cache")
+        path = verilog.generate_cached(config, ROOT / "build" / "verilog" / "cache", boot_program=boot_program)
     return build(path, waves)
 
 

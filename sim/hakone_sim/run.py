@@ -61,6 +61,8 @@ class Result:
 class Watch:
     """What a run is given and how it is watched; everything has a sensible default.
 
+    ``boot_program``: what the mask ROM holds (see ``hakone.soc.top``); ``card``: content of the SD card, with
+    ``board_io``, and ``card_options`` what is the matter with it (``cpp/sd_card.h``).
     ``latency``: cycles from a read's acceptance to its first beat (1 or more). ``wait_seed``: 0 for none, else seeded
     random wait states on every channel, each held up in ``wait_percent`` of the cycles. ``plaintexts``: sections, or
     the sealing tool's file; arms the bus snooper, whose hits end in status 103 unless ``count_only``. ``tohost``:
@@ -71,6 +73,9 @@ class Watch:
     """
 
     fuses: bytes | Path | str | None = None
+    boot_program: bytes | None = None
+    card: bytes | Path | str | None = None
+    card_options: str = ""
     latency: int = 10
     wait_seed: int = 0
     wait_percent: int = 30
@@ -129,6 +134,11 @@ def arguments(config: SocConfig, program: Program, watch: Watch, folder: Path) -
     words |= {name: value for name, value in optional.items() if value is not None}
     if watch.fuses is not None:
         words["--fuses"] = _write(folder, "fuses", watch.fuses) if isinstance(watch.fuses, bytes) else watch.fuses
+    if watch.card is not None:
+        if not config.board_io:
+            raise InputError("card", "the system has no SPI controller", "set board_io")
+        words["--card"] = _write(folder, "card", watch.card) if isinstance(watch.card, bytes) else watch.card
+        words["--card-options"] = watch.card_options
     if watch.uart_input:
         given = watch.uart_input
         words["--uart-in"] = _write(folder, "uart_in", given) if isinstance(given, bytes) else given
@@ -145,16 +155,21 @@ def arguments(config: SocConfig, program: Program, watch: Watch, folder: Path) -
     return flat
 
 
-def simulate(config: SocConfig, program: Program | Path | str, watch: Watch | None = None, **options: Any) -> Result:
-    """Run ``program`` on ``config`` (its probe is switched on). ``options`` are fields of ``Watch``.
+def simulate(
+    config: SocConfig, program: Program | Path | str | None, watch: Watch | None = None, **options: Any
+) -> Result:
+    """Run ``program`` on ``config`` (its probe is switched on); with a boot program it may be None. ``options`` are
+    fields of ``Watch``.
 
     Raises ``InputError`` for a bad program or option file, ``builder.BuildError`` when the model cannot be built.
     """
     watch = watch or Watch(**options)
     config = config.check()
-    if not isinstance(program, Program):
+    if program is None:
+        program = Program(Path(), RAM_BASE, (), {})
+    elif not isinstance(program, Program):
         program = load(program, config.ram_bytes)
-    model = builder.model(config, waves=watch.wave is not None)
+    model = builder.model(config, waves=watch.wave is not None, boot_program=watch.boot_program)
     with tempfile.TemporaryDirectory(prefix="hakone-sim-") as name:
         folder = Path(name)
         command = [str(model), *arguments(config, program, watch, folder), "--json", str(folder / "report")]

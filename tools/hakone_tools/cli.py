@@ -26,6 +26,8 @@ VERBS = {
     "seal": "hakone_tools.cmd_seal",
     "system": "hakone_tools.cmd_system",
     "sim": "hakone_tools.cmd_sim",
+    "image": "hakone_tools.cmd_image",
+    "upload": "hakone_tools.cmd_upload",
     "headers": "hakone_tools.cmd_headers",
     "doctor": "hakone_tools.cmd_doctor",
 }

@@ -12,6 +12,8 @@ from hakone.boards.board import BOARDS
 from hakone.gen import verilog
 from hakone.soc.config import PRESETS, SocConfig, set_option
 
+from .boot_program import rom_file
+
 #: Verilator warning classes that Amaranth's Verilog cannot avoid (widths, missing case items, ascending ranges).
 #: The only place where lint is waived.
 LINT_WAIVED = ("WIDTHEXPAND", "WIDTHTRUNC", "CASEINCOMPLETE", "ASCRANGE")
@@ -82,6 +84,7 @@ def _board(unit: str, config: SocConfig, pins: str | None) -> str:
 @click.option("--config", "file", help="TOML file with configuration keys")
 @click.option("--set", "options", multiple=True, metavar="KEY=VALUE", help="change one configuration key")
 @click.option("--unit", default="hakone", show_default=True, help="module to generate")
+@click.option("--rom", metavar="F", help="boot program in the mask ROM: a flat file, or `boot` for firmware/boot")
 @click.option("-o", "output", help="file to write; standard output without it")
 @click.option("--pins", metavar="F", help="with a board's module: also write its pins, LPF or XDC")
 @click.option("--lint", "check", is_flag=True, help="also check the file with Verilator")
@@ -92,6 +95,7 @@ def command(
     file: str | None,
     options: tuple[str, ...],
     unit: str,
+    rom: str | None,
     output: str | None,
     pins: str | None,
     check: bool,
@@ -130,7 +134,10 @@ def command(
             target.parent.mkdir(parents=True, exist_ok=True)
             with target.open("ab"):
                 pass
-        text = _board(unit, config, pins) if unit in TOPS else verilog.generate(config, unit)
+        program = rom_file(rom)
+        if unit in TOPS and program is not None:
+            raise ValueError(f"{unit}: a board's module has its own boot program; leave out --rom")
+        text = _board(unit, config, pins) if unit in TOPS else verilog.generate(config, unit, program)
         if output:
             target.write_text(text)
         else:

@@ -12,6 +12,7 @@ from hakone_sim import builder, toolchain, trace
 from hakone_sim.program import load
 from hakone_sim.run import Watch, simulate
 
+from .boot_program import rom_file
 from .cmd_generate import load_config
 from .errors import ToolError
 
@@ -63,7 +64,9 @@ def read_fuses(path: str | None) -> bytes | None:
 
 
 @click.command("sim", help="Run a program on a simulated system.", epilog=_EPILOG)
-@click.argument("program", metavar="PROGRAM.elf")
+@click.argument("program", metavar="PROGRAM.elf", required=False)
+@click.option("--rom", metavar="F", help="boot program in the mask ROM: a flat file, or `boot` for firmware/boot")
+@click.option("--card", metavar="F", help="content of an SD card (needs --set board_io=true)")
 @click.option("--fuses", metavar="F", help="fuse image of the chip, from `hakone seal`")
 @click.option("--preset", default="default", show_default=True, help="named configuration to start from")
 @click.option("--config", "file", metavar="F.toml", help="TOML file with configuration keys")
@@ -88,7 +91,9 @@ def read_fuses(path: str | None) -> bytes | None:
 @click.option("--ram-out", metavar="F", help="memory at the end, from its first to its last used page")
 @click.option("--json", "json_file", metavar="F", help="cycles, instructions and counters")
 @click.option("-q", "--quiet", is_flag=True, help="nothing but the program's own output")
-def command(program: str, file: str | None, options: tuple[str, ...], preset: str, quiet: bool, **given: Any) -> int:
+def command(
+    program: str | None, file: str | None, options: tuple[str, ...], preset: str, quiet: bool, **given: Any
+) -> int:
     """Check everything, run, report."""
     outputs = {name: given.pop(name) for name in ("trace_file", "json_file")}
     for path in (*outputs.values(), given["wave"], given["ram_out"]):
@@ -96,9 +101,13 @@ def command(program: str, file: str | None, options: tuple[str, ...], preset: st
     given["fuses"] = read_fuses(given["fuses"])
     if given["uart_in"] != "-":
         check_input(given["uart_in"])
+    check_input(given["card"])
+    given["boot_program"] = rom_file(given.pop("rom"))
+    if program is None and given["boot_program"] is None:
+        raise ToolError("PROGRAM.elf", "missing", "name a program, or a boot program with --rom")
     try:
         config = load_config(preset, file, options)
-        loaded = load(program, config.ram_bytes)
+        loaded = load(program, config.ram_bytes) if program else None
         result = _run(config, loaded, outputs["trace_file"], given)
     except ValueError as e:
         culprit, _, rest = str(e).partition(": ")

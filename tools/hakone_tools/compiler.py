@@ -182,6 +182,30 @@ def _library(compiler: Compiler, sealed: bool) -> Path:
     return archive
 
 
+def own_fingerprint() -> str:
+    """What our own programs depend on beside their sources: the compiler and its flags."""
+    compiler = find_compiler()
+    return repr([compiler.command, compiler.target, compiler.link_flags, _COMMON, _NO_TABLES, _own_flags(compiler)])
+
+
+def build_own(sources: Sequence[Path], script: Path, folder: Path, flags: Sequence[str]) -> Path:
+    """Compile and link one of our own programs in ``folder``, without start-up and library; the ELF file.
+
+    ``script`` may include what is in ``firmware/include/gen``. Raises ``ToolError`` after printing the messages.
+    """
+    compiler = find_compiler()
+    linker = compiler.linker or compiler
+    objects = _objects(compiler, sources, folder / "objects", [*_own_flags(compiler), *flags])
+    linked = folder / "program.elf"
+    link = ["-Os", "-g", "-nostdlib", "-static", *(str(o.resolve()) for o in objects), *linker.link_flags]
+    command = [*link, "-T", str(script), "-Wl,--gc-sections", "-o", str(linked.resolve())]
+    done = linker.run(command, FIRMWARE / "include" / "gen")
+    sys.stderr.write(done.stdout)
+    if done.returncode:
+        raise ToolError(script.parent, "does not link", "see the messages above")
+    return linked
+
+
 def _check(sources: Sequence[str], output: str, options: Options) -> None:
     """Refuse what cannot work before anything is compiled."""
     scripts = [options.linker_script] if options.linker_script else []

@@ -264,6 +264,78 @@
 #define FUSE_MAGIC        0x4E4B4148
 #define FUSE_WORDS        0x84
 
+/* SPI controller: offsets of registers in bytes. */
+#define SPI_SCKDIV  0x00
+#define SPI_SCKMODE 0x04
+#define SPI_CSID    0x10
+#define SPI_CSDEF   0x14
+#define SPI_CSMODE  0x18
+#define SPI_DELAY0  0x28
+#define SPI_DELAY1  0x2C
+#define SPI_FMT     0x40
+#define SPI_TXDATA  0x48
+#define SPI_RXDATA  0x4C
+#define SPI_TXMARK  0x50
+#define SPI_RXMARK  0x54
+#define SPI_FCTRL   0x60
+#define SPI_IE      0x70
+#define SPI_IP      0x74
+
+/* Full or empty in TXDATA and RXDATA; width of SCKDIV. */
+#define SPI_FLAG         0x80000000
+#define SPI_DIVIDER_BITS 0xC
+
+/* SPI controller: values of CSMODE. */
+#define SPI_SELECT_AUTO 0
+#define SPI_SELECT_HOLD 2
+#define SPI_SELECT_OFF  3
+
+/* LEDs and buttons: offsets of registers in bytes. */
+#define GPIO_INPUT_VAL  0x00
+#define GPIO_OUTPUT_VAL 0x0C
+#define GPIO_RISE_IE    0x18
+#define GPIO_RISE_IP    0x1C
+#define GPIO_FALL_IE    0x20
+#define GPIO_FALL_IP    0x24
+
+/* Images for the boot program, and frames of the serial line. */
+#define FRAME_DATA             0x2
+#define FRAME_DATA_BYTES       0x400
+#define FRAME_HEADER           0x1
+#define FRAME_RUN              0x3
+#define FRAME_START            0xA5
+#define IMAGE_BLOCK_BYTES      0x200
+#define IMAGE_HEADER_BYTES     0x20
+#define IMAGE_HEADER_WORDS     0x8
+#define IMAGE_MAGIC            0x4D494B48
+#define IMAGE_SECTOR           0x800
+#define IMAGE_WORD_BYTES       0x3
+#define IMAGE_WORD_ENTRY       0x4
+#define IMAGE_WORD_HEADER_CRC  0x7
+#define IMAGE_WORD_LOAD        0x2
+#define IMAGE_WORD_MAGIC       0x0
+#define IMAGE_WORD_PAYLOAD_CRC 0x5
+#define IMAGE_WORD_RESERVED    0x6
+#define IMAGE_WORD_VERSION     0x1
+#define LOADER_BYTES           0x1000
+
+/* What the boot program finds. */
+#define BOOT_PROBLEM_NONE        0
+#define BOOT_PROBLEM_MAGIC       1
+#define BOOT_PROBLEM_HEADER_CRC  2
+#define BOOT_PROBLEM_VERSION     3
+#define BOOT_PROBLEM_RESERVED    4
+#define BOOT_PROBLEM_LENGTH      5
+#define BOOT_PROBLEM_ADDRESS     6
+#define BOOT_PROBLEM_LOADER      7
+#define BOOT_PROBLEM_ENTRY       8
+#define BOOT_PROBLEM_PAYLOAD_CRC 9
+#define BOOT_PROBLEM_ORDER       10
+#define BOOT_PROBLEM_AGAIN       11
+
+/* The same in words, as initialisers of an array. */
+#define BOOT_PROBLEM_TEXTS "taken", "not an image", "wrong CRC of the header", "made for another version", "reserved word is not zero", "length is zero or no multiple of 512", "does not lie in memory", "reaches into the boot program's stack", "entry lies outside", "wrong CRC of the payload", "frame out of order", "damaged frame"
+
 /* Custom instructions: the word with all registers zero, and the bits that must be so. */
 #define MATCH_CRYPTOMODE 0x0000000B
 #define MATCH_RETMODE    0x0200000B

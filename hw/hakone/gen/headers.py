@@ -1,13 +1,15 @@
 """The C header and the linker constants of the firmware, printed from ``hakone.isa``.
 
-``firmware/include/gen/hakone.h`` serves C and assembly alike; ``hakone.ld`` beside it is included by the linker
-scripts. Both are kept in the repository so that firmware can be built without Python's help; ``hakone headers`` writes
-them and a test compares. No timestamp, the same bytes each time.
+``firmware/include/gen/hakone.h`` serves C and assembly alike; ``hakone.ld`` and ``boot_place.ld`` beside it are
+included by the linker scripts. All are kept in the repository so that firmware can be built without Python's help; ``hakone
+headers`` writes them and a test compares. No timestamp, the same bytes each time.
 """
 
+from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
-from ..isa import VERSION, csr, encoding, formats, platform
+from ..isa import VERSION, board_io, boot_image, csr, encoding, formats, platform
 from ..isa.cause import Cause, Interrupt, Sub
 from ..isa.encoding import CustomInstruction, Opcode
 
@@ -37,9 +39,9 @@ def _members(enum_class) -> list[tuple[str, int]]:
     return [(m.name, int(m.value)) for m in enum_class]
 
 
-def _numbers(prefixes: tuple[str, ...]) -> list[tuple[str, int]]:
-    """Whole numbers of ``isa.formats`` whose names begin so, by name."""
-    return [(n, v) for n, v in sorted(vars(formats).items()) if n.startswith(prefixes) and isinstance(v, int)]
+def _numbers(prefixes: tuple[str, ...], source: ModuleType = formats) -> list[tuple[str, int]]:
+    """Whole numbers of a module whose names begin so, by name."""
+    return [(n, v) for n, v in sorted(vars(source).items()) if n.startswith(prefixes) and isinstance(v, int)]
 
 
 def _assembly_macro(i: CustomInstruction) -> list[str]:
@@ -66,6 +68,20 @@ def _inline_function(i: CustomInstruction) -> list[str]:
         body = ["    uint32_t result;", *body, "    return result;"]
     arguments = ", ".join(f"uint32_t {name}" for name in names)
     return [f"static inline {'uint32_t' if i.rd else 'void'} hakone_{i.name}({arguments})", "{", *body, "}"]
+
+
+def _board_sections(section: Callable[[str, list[str]], None]) -> None:
+    """Registers of a board's devices, and what the boot program loads."""
+    section("SPI controller: offsets of registers in bytes.", _defines("SPI_", _members(board_io.Spi), 2))
+    bits = [("FLAG", board_io.SPI_FLAG), ("DIVIDER_BITS", board_io.SPI_DIVIDER_BITS)]
+    section("Full or empty in TXDATA and RXDATA; width of SCKDIV.", _defines("SPI_", bits, 1))
+    section("SPI controller: values of CSMODE.", _defines("SPI_SELECT_", _members(board_io.SpiSelect)))
+    section("LEDs and buttons: offsets of registers in bytes.", _defines("GPIO_", _members(board_io.Gpio), 2))
+    words = _numbers(("IMAGE_", "LOADER_", "FRAME_"), boot_image)
+    section("Images for the boot program, and frames of the serial line.", _defines("", words, 1))
+    section("What the boot program finds.", _defines("BOOT_PROBLEM_", _members(boot_image.BootProblem)))
+    texts = ", ".join(f'"{boot_image.BOOT_PROBLEM_TEXT[p]}"' for p in boot_image.BootProblem)
+    section("The same in words, as initialisers of an array.", [f"#define BOOT_PROBLEM_TEXTS {texts}"])
 
 
 def c_header() -> str:
@@ -129,6 +145,7 @@ def c_header() -> str:
         section(title, _defines("", _numbers(prefixes), 1))
     words = _numbers(("BOOT_RECORD", "BOOT_WORD", "FUSE_"))
     section("Fuse image and boot records: magic numbers, sizes and places in words.", _defines("", words, 1))
+    _board_sections(section)
     section(
         "Custom instructions: the word with all registers zero, and the bits that must be so.",
         _defines("MATCH_", [(i.name.upper(), i.match) for i in encoding.CUSTOM_INSTRUCTIONS], 8)
@@ -151,8 +168,16 @@ def linker_constants() -> str:
     )
 
 
+def boot_place() -> str:
+    """Text of ``boot_place.ld``: where the boot program stands, for inclusion at the head of its script."""
+    place = platform.BOOT_PROGRAM
+    return (
+        f"/* {_NOTICE} */\nMEMORY\n{{\n    ROM (rx) : ORIGIN = 0x{place.base:08X}, LENGTH = 0x{place.bytes:08X}\n}}\n"
+    )
+
+
 #: The generated files: name inside ``firmware/include/gen`` and the function that prints it.
-FILES = {"hakone.h": c_header, "hakone.ld": linker_constants}
+FILES = {"hakone.h": c_header, "hakone.ld": linker_constants, "boot_place.ld": boot_place}
 
 
 def write(folder: Path) -> list[Path]:

@@ -40,6 +40,7 @@ Harness::Harness(const Options& options)
         if (bytes.size() % 4 || bytes.size() > sizeof fuses_) throw BadInput(options_.fuses + ": not a fuse image");
         memcpy(fuses_.data(), bytes.data(), bytes.size());
     }
+    if (!options_.card.file.empty()) card_ = std::make_unique<SdCard>(options_.card, options_.period_ps);
     load_images();
     if (!options_.plaintexts.empty()) load_plaintexts();
     update_alarm();
@@ -102,7 +103,7 @@ void Harness::alarm() {
         end(CYCLE_LIMIT, "cycle limit", "the program did not end within " + std::to_string(options_.max_cycles) + " cycles");
     }
     if (cycle_ >= wake_cycle_) attention_ = true, wake_cycle_ = UINT64_MAX;
-    if (cycle_ >= poll_cycle_) uart_.poll(), poll_cycle_ = cycle_ + POLL_CYCLES;
+    if (cycle_ >= poll_cycle_) uart_.poll(), uart_.flush(), poll_cycle_ = cycle_ + POLL_CYCLES;
     update_alarm();
 }
 
@@ -171,6 +172,7 @@ void Harness::step(const Outputs& out, Inputs& in) {
     if (field(out.store, layout::STORE_VALID)) store(out.store);
     if (out.events) count(out.events);
     in.fuse_data = fuses_[out.fuse_addr];
+    if (card_) card_->step(out, in, cycle_);
     if (uart_.step(out, in)) notify(Notice::UART_LINE, 0, static_cast<uint32_t>(uart_.log().size()));
     if (out.finish_valid) {
         code_ = out.finish_code;
@@ -184,6 +186,7 @@ void Harness::step(const Outputs& out, Inputs& in) {
     if (cycle_ >= alarm_cycle_) alarm();
     if (!memory_.violation().empty()) end(BUS_RULE, "bus rule", memory_.violation());
     if (sdram_ && !sdram_->chip().violation().empty()) end(BUS_RULE, "SDRAM rule", sdram_->chip().violation());
+    if (card_ && !card_->violation().empty()) end(BUS_RULE, "bus rule", card_->violation());
 }
 
 void Harness::write_files() const {

@@ -83,6 +83,7 @@ private:
     AxiMemory memory_;                 // also holds the bytes of the other kinds of memory
     std::unique_ptr<SdramBus> sdram_;  // at the pads, where the system has such
     Uart uart_;
+    std::unique_ptr<SdCard> card_;
     std::unique_ptr<TraceFile> trace_;
     LostCycles lost_;
     std::array<uint32_t, 256> fuses_{};

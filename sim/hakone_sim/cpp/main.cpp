@@ -59,6 +59,10 @@ void drive() {
     SDRAM(dq_i) = in.sdram_dq;
 #endif
     top->fuse_data = in.fuse_data;
+#ifdef HAKONE_BOARD_IO
+    top->spi___05Fmiso = in.spi_miso;
+    top->buttons = in.buttons;
+#endif
     top->uart_tx___05Fready = in.uart_tx_ready;
     top->uart_rx___05Fvalid = in.uart_rx_valid;
     top->uart_rx___05Fpayload = in.uart_rx_payload;
@@ -80,6 +84,12 @@ void sample() {
     hakone::SdramInputs& s = out.sdram;
     s.cke = SDRAM(cke), s.cs_n = SDRAM(cs_n), s.ras_n = SDRAM(ras_n), s.cas_n = SDRAM(cas_n), s.we_n = SDRAM(we_n);
     s.ba = SDRAM(ba), s.a = SDRAM(a), s.dqm = SDRAM(dqm), s.dq = SDRAM(dq_o), s.dq_oe = SDRAM(dq_oe);
+#endif
+#ifdef HAKONE_BOARD_IO
+    out.spi_sclk = top->spi___05Fsclk;
+    out.spi_mosi = top->spi___05Fmosi;
+    out.spi_cs_n = top->spi___05Fcs_n;
+    out.leds = top->leds;
 #endif
     out.uart_tx_valid = top->uart_tx___05Fvalid;
     out.uart_tx_payload = top->uart_tx___05Fpayload;

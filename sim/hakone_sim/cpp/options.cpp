@@ -51,6 +51,8 @@ Options parse_options(const std::vector<std::string>& arguments) {
         {"--open-checks",
          [&o](const std::string& v) { o.open_checks = static_cast<uint32_t>(number("--open-checks", v)); }},
         {"--count-only", [&o](const std::string& v) { o.count_only = number("--count-only", v) != 0; }},
+        {"--card", text(o.card.file)},
+        {"--card-options", [&o](const std::string& v) { parse_card_options(v, o.card); }},
         {"--fuses", text(o.fuses)},
         {"--plaintexts", text(o.plaintexts)},
         {"--uart-in", text(o.uart_in)},

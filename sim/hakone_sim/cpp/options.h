@@ -6,11 +6,13 @@
 #include <vector>
 
 #include "axi_memory.h"
+#include "sd_card.h"
 
 namespace hakone {
 
 struct Options {
     AxiMemoryOptions memory;
+    SdCardOptions card;
     std::vector<std::pair<std::string, uint32_t>> images;  // file, address: --image FILE@ADDRESS
     std::string fuses;          // file of little-endian words
     std::string plaintexts;     // file in the format of hakone_sim.plaintext

@@ -31,6 +31,8 @@ enum Response : uint8_t { OKAY = 0, EXOKAY = 1, SLVERR = 2, DECERR = 3 };
 struct Outputs {
     AxiManager axi;      // all zero where the system has no such port
     SdramInputs sdram;
+    uint8_t spi_sclk = 0, spi_mosi = 1, spi_cs_n = 1;  // with board_io only, as the next line
+    uint8_t leds = 0;
     uint8_t uart_tx_valid, uart_tx_payload, uart_rx_ready;
     uint8_t fuse_addr;
     uint8_t finish_valid, finish_reset, halted;
@@ -45,6 +47,7 @@ struct Inputs {
     AxiSubordinate axi;
     uint32_t fuse_data = 0;
     uint16_t sdram_dq = 0;
+    uint8_t spi_miso = 1, buttons = 0;
     uint8_t uart_tx_ready = 1, uart_rx_valid = 0, uart_rx_payload = 0;
 };
 
