@@ -33,6 +33,12 @@ def _flat(elf: Path) -> bytes:
     return bytes(image)
 
 
+def build_elf(folder: Path, sources: Path = SOURCES) -> Path:
+    """The boot program of the folder ``sources`` with its symbols, built in ``folder``. Raises ``ToolError``."""
+    files = sorted([*sources.glob("*.S"), *sources.glob("*.c")])
+    return build_own(files, sources / "boot.ld", folder, FLAGS)
+
+
 def boot_program() -> bytes:
     """The boot program as it stands in the mask ROM. Raises ``ToolError`` when it cannot be built or does not fit."""
     sources = sorted([*SOURCES.glob("*.S"), *SOURCES.glob("*.c")])
@@ -44,7 +50,7 @@ def boot_program() -> bytes:
     if not target.exists():
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
-            elf = build_own(sources, SOURCES / "boot.ld", Path(scratch), FLAGS)
+            elf = build_elf(Path(scratch))
             fresh = Path(scratch) / "boot.bin"
             fresh.write_bytes(_flat(elf))
             fresh.replace(target)

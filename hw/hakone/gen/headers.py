@@ -1,8 +1,8 @@
 """The C header and the linker constants of the firmware, printed from ``hakone.isa``.
 
 ``firmware/include/gen/hakone.h`` serves C and assembly alike; ``hakone.ld`` and ``boot_place.ld`` beside it are
-included by the linker scripts. All are kept in the repository so that firmware can be built without Python's help; ``hakone
-headers`` writes them and a test compares. No timestamp, the same bytes each time.
+included by the linker scripts. All are kept in the repository so that firmware can be built without Python's help;
+``hakone headers`` writes them and a test compares. No timestamp, the same bytes each time.
 """
 
 from collections.abc import Callable
