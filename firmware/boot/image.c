@@ -12,7 +12,7 @@ static bool version_fits(uint32_t version)
     return version >> 16 == HAKONE_VERSION >> 16 && (version & 0xFFFF) <= (HAKONE_VERSION & 0xFFFF);
 }
 
-/* Nothing here can wrap: each difference is taken only when it has been seen not to be negative. */
+/* No sums, which could wrap. A place below memory, or an entry below the image, is a difference that is too large. */
 uint32_t image_check(const struct image_header *header, uint32_t ram_bytes)
 {
     const uint32_t *word = header->words;
@@ -27,12 +27,11 @@ uint32_t image_check(const struct image_header *header, uint32_t ram_bytes)
         return BOOT_PROBLEM_RESERVED;
     if (!bytes || bytes % IMAGE_BLOCK_BYTES)
         return BOOT_PROBLEM_LENGTH;
-    if (load % HAKONE_LINE_BYTES || load < HAKONE_RAM_BASE || bytes > ram_bytes ||
-        load - HAKONE_RAM_BASE > ram_bytes - bytes)
+    if (load % HAKONE_LINE_BYTES || bytes > ram_bytes || load - HAKONE_RAM_BASE > ram_bytes - bytes)
         return BOOT_PROBLEM_ADDRESS;
     if (bytes > ram_bytes - LOADER_BYTES || load - HAKONE_RAM_BASE > ram_bytes - LOADER_BYTES - bytes)
         return BOOT_PROBLEM_LOADER;
-    if (entry % 2 || entry < load || entry - load >= bytes)
+    if (entry % 2 || entry - load >= bytes)
         return BOOT_PROBLEM_ENTRY;
     return BOOT_PROBLEM_NONE;
 }

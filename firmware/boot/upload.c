@@ -58,9 +58,11 @@ static bool take_head(struct frame *frame, uint32_t *crc)
     return true;
 }
 
-static void answer(uint32_t problem, uint16_t number)
+static void answer(uint32_t problem, const struct frame *frame)
 {
-    const uint8_t middle[3] = {(uint8_t)problem, (uint8_t)number, (uint8_t)(number >> 8)};
+    const uint8_t middle[4] = {
+        (uint8_t)problem, frame->kind, (uint8_t)frame->number, (uint8_t)(frame->number >> 8),
+    };
     uint32_t crc = crc32(0, middle, sizeof middle);
     console_put(FRAME_START);
     for (unsigned n = 0; n < sizeof middle; n++)
@@ -151,7 +153,7 @@ void upload(struct image_header *header, uint32_t ram_bytes)
         /* Where a damaged frame ends nobody knows: the next one begins after a silence. */
         while (problem == BOOT_PROBLEM_AGAIN && next_byte(SILENCE) >= 0) {
         }
-        answer(problem, frame.number);
+        answer(problem, &frame);
         if (problem != BOOT_PROBLEM_NONE && problem != BOOT_PROBLEM_AGAIN) {
             print("boot: upload: ");
             print(problem_text(problem));

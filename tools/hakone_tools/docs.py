@@ -18,6 +18,8 @@ from hakone.gen.boards import write_constraints
 from hakone.isa import VERSION, cause, csr, encoding, events, formats, platform
 from hakone.soc.config import PRESETS, SocConfig
 
+from .docs_board import board_page
+
 ROOT = Path(__file__).resolve().parents[2]
 HEADER = "<!-- Printed by `make docs` from hw/hakone/isa; do not edit. -->\n"
 
@@ -182,6 +184,7 @@ PAGES = {
     "docs/reference/registers.md": registers_page,
     "docs/reference/formats.md": formats_page,
     "docs/reference/configuration.md": configuration_page,
+    "docs/reference/board.md": lambda: board_page(HEADER),
 }
 
 

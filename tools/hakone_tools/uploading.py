@@ -71,7 +71,7 @@ class Upload:
         end = time.monotonic() + self._wait_seconds
         while time.monotonic() < end:
             self._line.write(frame(FRAME_HEADER, 0, image.header()))
-            problem = self._answer(0, min(self._answer_seconds, 1))
+            problem = self._answer(FRAME_HEADER, 0, min(self._answer_seconds, 1))
             if problem is not None and problem != BootProblem.AGAIN:
                 self._judge(problem)
                 return
@@ -83,7 +83,7 @@ class Upload:
         """One frame, until it has been taken."""
         for _ in range(ATTEMPTS):
             self._line.write(frame(kind, number, payload))
-            problem = self._answer(number, self._answer_seconds)
+            problem = self._answer(kind, number, self._answer_seconds)
             if problem is not None and problem != BootProblem.AGAIN:
                 self._judge(problem)
                 return
@@ -99,8 +99,8 @@ class Upload:
         remedy = _REMEDIES.get(BootProblem(problem), "try again") if problem in set(BootProblem) else "try again"
         raise ToolError(self._name, f"the boot program refuses it: {text}", remedy)
 
-    def _answer(self, number: int, seconds: float) -> int | None:
-        """The answer to frame ``number``, or None when there is none in time. Text on the way is told."""
+    def _answer(self, kind: int, number: int, seconds: float) -> int | None:
+        """The answer to a frame, or None when there is none in time. Text on the way is told."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             self._received += self._line.read(256)
@@ -112,12 +112,12 @@ class Upload:
                     del self._received[: len(text)]
                 if len(self._received) < ANSWER.size:
                     break
-                _, problem, answered, crc = ANSWER.unpack_from(self._received)
-                if crc != zlib.crc32(self._received[1:4]):
+                _, problem, *answered, crc = ANSWER.unpack_from(self._received)
+                if crc != zlib.crc32(self._received[1 : ANSWER.size - 4]):
                     del self._received[0]
                     continue
                 del self._received[: ANSWER.size]
-                # Whose number was damaged with it, nobody knows.
-                if answered == number & 0xFFFF or problem == BootProblem.AGAIN:
+                # Which frame a damaged one was, nobody knows.
+                if answered == [kind, number & 0xFFFF] or problem == BootProblem.AGAIN:
                     return problem
         return None

@@ -6,8 +6,8 @@ An image is a block of ``IMAGE_BLOCK_BYTES`` that begins with the header (the re
 it begins at sector ``IMAGE_SECTOR``, which is where partitioning programs put a first partition.
 
 A frame on the serial line: ``FRAME_START``, kind, number (2 bytes), length (2 bytes), payload, CRC-32 of all from the
-kind on. It is answered with ``FRAME_START``, a ``BootProblem``, the frame's number (2 bytes), CRC-32 of these three
-bytes. Text of the boot program comes between the answers and never holds ``FRAME_START``.
+kind on. It is answered with ``FRAME_START``, a ``BootProblem``, the frame's kind and number (2 bytes), CRC-32 of these
+four bytes. Text of the boot program comes between the answers and never holds ``FRAME_START``.
 """
 
 import enum
@@ -41,7 +41,7 @@ FRAME_DATA = 2  #: the next part of the payload: ``FRAME_DATA_BYTES``, the last 
 FRAME_RUN = 3  #: check the whole and start it
 FRAME_DATA_BYTES = 1024
 FRAME_HEAD = struct.Struct("<BBHH")
-ANSWER = struct.Struct("<BBHI")
+ANSWER = struct.Struct("<BBBHI")
 
 
 class BootProblem(enum.IntEnum):
@@ -125,7 +125,7 @@ def frame(kind: int, number: int, payload: bytes) -> bytes:
     return head + payload + struct.pack("<I", zlib.crc32(head[1:] + payload))
 
 
-def answer(problem: int, number: int) -> bytes:
-    """The boot program's answer to the frame ``number``."""
-    middle = struct.pack("<BH", problem, number & 0xFFFF)
+def answer(problem: int, kind: int, number: int) -> bytes:
+    """The boot program's answer to a frame."""
+    middle = struct.pack("<BBH", problem, kind, number & 0xFFFF)
     return bytes([FRAME_START]) + middle + struct.pack("<I", zlib.crc32(middle))
