@@ -135,8 +135,6 @@ def arguments(config: SocConfig, program: Program, watch: Watch, folder: Path) -
     if watch.fuses is not None:
         words["--fuses"] = _write(folder, "fuses", watch.fuses) if isinstance(watch.fuses, bytes) else watch.fuses
     if watch.card is not None:
-        if not config.board_io:
-            raise InputError("card", "the system has no SPI controller", "set board_io")
         words["--card"] = _write(folder, "card", watch.card) if isinstance(watch.card, bytes) else watch.card
         words["--card-options"] = watch.card_options
     if watch.uart_input:
@@ -165,6 +163,8 @@ def simulate(
     """
     watch = watch or Watch(**options)
     config = config.check()
+    if watch.card is not None and not config.board_io:
+        raise InputError("card", "the system has no SPI controller", "set board_io")
     if program is None:
         program = Program(Path(), RAM_BASE, (), {})
     elif not isinstance(program, Program):

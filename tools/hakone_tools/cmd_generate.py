@@ -136,7 +136,7 @@ def command(
                 pass
         program = rom_file(rom)
         if unit in TOPS and program is not None:
-            raise ValueError(f"{unit}: a board's module has its own boot program; leave out --rom")
+            raise ValueError("--rom: goes with the unit hakone only; leave it out for a board")
         text = _board(unit, config, pins) if unit in TOPS else verilog.generate(config, unit, program)
         if output:
             target.write_text(text)
