@@ -42,11 +42,14 @@ class OperandRead(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        older = Signal(32)
-        m.d.comb += older.eq(Mux(self.mask.bit_select(self.register, 1), self.file_data, 0))
-        for source in (self.written, self.write, self.memory):
-            with m.If(source.valid & (source.register == self.register)):
-                m.d.comb += older.eq(source.data)
+        written_ever = self.mask.bit_select(self.register, 1)
+        # Each source is gated by a choice that is made once: two of them fit into a LUT of four inputs.
+        older, hidden = Const(0, 32), Const(0)
+        for source in (self.memory, self.write, self.written):
+            meets = source.valid & (source.register == self.register)
+            older = older | (source.data & (meets & ~hidden).replicate(32))
+            hidden = hidden | meets
+        older = older | (self.file_data & (written_ever & ~hidden).replicate(32))
         # The ALU's result comes last in the cycle, so it meets one selection only.
         from_execute = Signal()
         m.d.comb += [
