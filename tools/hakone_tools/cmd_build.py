@@ -14,6 +14,8 @@ from hakone.boards import board as boards
 from hakone.gen import verilog
 from hakone.soc.config import SocConfig
 
+from . import history
+from .boot_program import boot_program
 from .cmd_generate import load_config
 from .cmd_sim import read_fuses
 from .errors import ToolError
@@ -126,6 +128,7 @@ def build_unit(unit: str, config: SocConfig, seeds: list[int], jobs: int, target
 
 def build_board(board: boards.Board, config: SocConfig, fuses: bytes | None, seeds: list[int], jobs: int) -> int:
     """A bitstream, and the report; 1 when no seed reaches the clock, and then there is no bitstream."""
+    writer = history.open_for("fpga")
     device = device_of(board)
     folder = BUILD / "fpga" / (f"{board.name}-fused" if fuses else board.name)
     if fuses:
@@ -143,6 +146,8 @@ def build_board(board: boards.Board, config: SocConfig, fuses: bytes | None, see
     final = folder / f"{board.name}.bit"
     final.unlink(missing_ok=True)
     _tell(built, records, folder, "hakone", goal_mhz, board=board.title)
+    if writer:
+        writer.record(records)
     if built.bitstream is None:
         click.echo(
             f"hakone build: {board.name}: no seed reaches {goal_mhz:g} MHz, so there is no bitstream; try other seeds, "
@@ -170,11 +175,6 @@ def _sources(board: boards.Board, config: SocConfig, fuses: bytes | None, folder
         pins.write_text(sources.pins)
         stamp.write_text(key)
     return text.read_text(), pins.read_text()
-
-
-def boot_program() -> bytes | None:
-    """What the mask ROM of a board holds."""
-    return None
 
 
 def _tell(

@@ -12,7 +12,7 @@ from hakone.boards.board import BOARDS
 from hakone.gen import verilog
 from hakone.soc.config import PRESETS, SocConfig, set_option
 
-from .boot_program import rom_file
+from .boot_program import boot_program, rom_file
 
 #: Verilator warning classes that Amaranth's Verilog cannot avoid (widths, missing case items, ascending ranges).
 #: The only place where lint is waived.
@@ -70,10 +70,10 @@ TOPS = {board.top: board for board in BOARDS.values()}
 
 
 def _board(unit: str, config: SocConfig, pins: str | None) -> str:
-    """Verilog of a board's module; its pins go to the file ``pins``."""
+    """Verilog of a board's module, our boot program in its mask ROM; its pins go to the file ``pins``."""
     from hakone.gen.boards import generate_board
 
-    sources = generate_board(TOPS[unit], config)
+    sources = generate_board(TOPS[unit], config, boot_program=boot_program())
     if pins:
         Path(pins).write_text(sources.pins)
     return sources.verilog

@@ -21,12 +21,14 @@ LUT_COLUMNS = COLUMNS[:3]
 OPTIONS = "-nowidelut"
 
 
-#: Flops next to the SDRAM's pads go into the pads, where the way between them is the same in every build. Without
-#: such pads nothing is selected.
+#: Flops next to the SDRAM's pads go into the pads, where the way between them is the same in every build: those of
+#: commands and addresses, and those that capture data. (A pad has one reset for both directions, and the flops of data
+#: going out have another than those coming in.) Without such pads nothing is selected.
 IO_FLOPS = (
-    "select -set sdram_pads c:sdram_io.* t:TRELLIS_IO %i; "
-    "setattr -set syn_useioff 1 @sdram_pads %ci1:+TRELLIS_IO[I] w:* %i %ci1:+TRELLIS_FF[Q] t:TRELLIS_FF %i; "
-    "setattr -set syn_useioff 1 @sdram_pads %co1:+TRELLIS_IO[O] w:* %i %co1:+TRELLIS_FF[DI] t:TRELLIS_FF %i"
+    "select -set sdram_data c:sdram_io.dq.* t:TRELLIS_IO %i; "
+    "select -set sdram_commands c:sdram_io.* t:TRELLIS_IO %i @sdram_data %d; "
+    "setattr -set syn_useioff 1 @sdram_commands %ci1:+TRELLIS_IO[I] w:* %i %ci1:+TRELLIS_FF[Q] t:TRELLIS_FF %i; "
+    "setattr -set syn_useioff 1 @sdram_data %co1:+TRELLIS_IO[O] w:* %i %co1:+TRELLIS_FF[DI] t:TRELLIS_FF %i"
 )
 
 
