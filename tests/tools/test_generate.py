@@ -1,8 +1,13 @@
 """``hakone generate``: what it refuses, in one line and without writing anything."""
 
+import dataclasses
+import re
+
 import pytest
 from click.testing import CliRunner
 
+from hakone.gen import verilog
+from hakone.soc.config import PRESETS
 from hakone_tools.cmd_generate import command
 
 
@@ -56,3 +61,29 @@ def test_config_file_is_checked(tmp_path):
     assert "dcache_bytes = 4097" in run("--config", str(file)).stderr
     file.write_text("this is not TOML")
     assert "not TOML" in run("--config", str(file)).stderr
+
+
+@pytest.mark.parametrize("unit", [name for name, u in verilog.UNITS.items() if u.document], ids=str)
+def test_unit_is_documented_the_same_each_time_and_clean(unit, tmp_path):
+    """Every port stands in the head of the file, with its width; nothing of the place or time does."""
+    file = tmp_path / f"{unit}.v"
+    assert run("--unit", unit, "-o", str(file), "--lint").exit_code == 0
+    text = file.read_text()
+    head, body = text.split("\n\n", 1)
+    assert all(line.startswith("//") for line in head.splitlines())
+    for title in ("Ports (", "Cycles:", "Protects:", "Does not protect:", "Licence:"):
+        assert f"\n// {title}" in head, title
+    ports = re.search(rf"^module {unit}\(([^)]*)\);", body, re.MULTILINE)[1].replace("\n", "").split(",")
+    assert ports and all(re.search(rf"\b(in|out) {port.strip()}(\[|,|\s|$)", head) for port in ports), head
+    assert verilog.generate(PRESETS["small"], unit) == text
+
+
+def test_port_without_a_description_is_an_error():
+    part = verilog.UNITS["aes128_enc"].build(PRESETS["default"])
+    document = verilog.UNITS["aes128_enc"].document
+    ports = dict(document.ports)
+    del ports["m_axis_*"]
+    with pytest.raises(ValueError, match="m_axis_tdata.*not documented"):
+        dataclasses.replace(document, ports=ports).text(part)
+    with pytest.raises(ValueError, match="tlast: Aes128Enc has no such port"):
+        dataclasses.replace(document, ports={**document.ports, "tlast": "end"}).text(part)

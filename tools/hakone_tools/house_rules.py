@@ -18,10 +18,11 @@ ALLOWED_IMPORTS = {
     "protect": {"isa", "lib", "bus"},
     "memory": {"isa", "lib", "bus", "crypto", "protect"},
     "core": {"isa", "lib", "bus", "crypto", "protect", "memory"},
+    "parts": {"isa", "lib", "bus", "crypto", "protect", "memory", "periph"},
     "periph": {"isa", "lib", "bus"},
     "soc": {"isa", "lib", "bus", "crypto", "protect", "memory", "core", "periph"},
     "boards": {"isa", "lib", "bus", "crypto", "protect", "memory", "core", "periph", "soc"},
-    "gen": {"isa", "lib", "bus", "crypto", "protect", "memory", "core", "periph", "soc", "boards"},
+    "gen": {"isa", "lib", "bus", "crypto", "protect", "memory", "core", "periph", "soc", "boards", "parts"},
 }
 #: Modules of ``soc`` that everyone may read: the configuration is a choice, not a part.
 SHARED_MODULES = {"soc.config"}

@@ -18,7 +18,7 @@ UNITS = ["tests/tools", "tests/unit", "tests/models"]
 TIERS = {
     "unit": (UNITS, "not long"),
     "long": (UNITS, "long"),
-    "system": (["tests/system", "tests/attacks"], ""),
+    "system": (["tests/system", "tests/attacks", "tests/consumer"], ""),
 }
 RUNS = {"unit": ["unit"], "all": ["unit", "long", "system"]}
 

@@ -18,6 +18,8 @@ from amaranth.back import verilog
 from amaranth.lib import wiring
 
 from ..isa import VERSION
+from ..parts import aes128_enc
+from ..parts.document import PartDocument
 from ..soc.config import SocConfig
 
 HARDWARE = Path(__file__).resolve().parent.parent
@@ -25,11 +27,14 @@ HARDWARE = Path(__file__).resolve().parent.parent
 
 @dataclass(frozen=True)
 class Unit:
-    """Something that can be generated: its module name, what it is, and how to build it from a configuration."""
+    """Something that can be generated: its module name, what it is, how to build it from a configuration, and for a
+    part to take away what the head of its file tells.
+    """
 
     name: str
     summary: str
     build: Callable[[SocConfig], wiring.Component]
+    document: PartDocument | None = None
 
 
 def _soc(config: SocConfig) -> wiring.Component:
@@ -46,8 +51,14 @@ def _with_boot_program(config: SocConfig, unit: str, boot_program: bytes) -> wir
     return Hakone(config, boot_program)
 
 
-#: Units by name. The first is the whole system.
-UNITS = {u.name: u for u in (Unit("hakone", "the whole system-on-chip", _soc),)}
+#: Units by name. The first is the whole system; the others depend on no choice of the configuration.
+UNITS = {
+    u.name: u
+    for u in (
+        Unit("hakone", "the whole system-on-chip", _soc),
+        Unit("aes128_enc", "AES-128 encryption, AXI4-Stream", lambda _: aes128_enc.Aes128Enc(), aes128_enc.DOCUMENT),
+    )
+}
 
 
 def _use_packaged_yosys() -> None:
@@ -70,12 +81,16 @@ def generate(config: SocConfig, unit: str = "hakone", boot_program: bytes | None
     else:
         component = _with_boot_program(config.check(), unit, boot_program)
     text = verilog.convert(component, name=unit, emit_src=False, strip_internal_attrs=True)
+    title = f"// Hakone {VERSION >> 16}.{VERSION & 0xFFFF}, module {unit}, generated"
+    document = UNITS[unit].document
+    if document:
+        return f"{title} by `hakone generate --unit {unit}`.\n//\n{document.text(component)}\n{text}"
     choices = "\n".join(f"//   {name} = {value}" for name, value in asdict(config).items())
     if boot_program is not None:
         choices += (
             f"\n//   boot program of {len(boot_program)} bytes, SHA-256 {hashlib.sha256(boot_program).hexdigest()}"
         )
-    return f"// Hakone {VERSION >> 16}.{VERSION & 0xFFFF}, module {unit}, generated from\n{choices}\n{text}"
+    return f"{title} from\n{choices}\n{text}"
 
 
 def fingerprint(config: SocConfig, unit: str = "hakone", boot_program: bytes | None = None) -> str:
