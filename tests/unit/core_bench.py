@@ -417,12 +417,14 @@ class Machine:
         """Answer of the memory side in this cycle; noise wherever the contract says that nothing is valid."""
         noise = self.rng.getrandbits
         busy = bool(self.operation) and self.operation[0] > 0
-        ctx.set(memory.busy, busy)
+        itself = not self.operation and self.rng.random() < self.busy / 4  # busy without an operation of the core's
+        ctx.set(memory.busy, busy or itself)
+        ctx.set(memory.occupied, itself or (busy and self.rng.random() < 0.5))
         if busy or not self.operation:
             if busy:
                 self.operation[0] -= 1
             ctx.set(memory.rdata, noise(32))
-            ctx.set(memory.fault.as_value(), noise(14))
+            ctx.set(memory.fault.as_value(), 0 if busy else noise(14))
             ctx.set(memory.fault_addr, noise(32))
             return busy
         answer = self.operation[1]

@@ -149,17 +149,25 @@ def test_divider_matches_specification_and_always_takes_the_same_time():
         cases += [(rng.getrandbits(32), rng.getrandbits(32) >> rng.randrange(32)) for _ in range(40)]
         for a, b in cases:
             funct3 = rng.randrange(4)
+            ctx.set(dut.load, 1)
+            for _ in range(rng.randrange(3)):  # an instruction that waits: its operands may still change
+                ctx.set(dut.a, rng.getrandbits(32))
+                ctx.set(dut.b, rng.getrandbits(32))
+                await ctx.tick()
+                assert not ctx.get(dut.busy)
             ctx.set(dut.a, a)
             ctx.set(dut.b, b)
             ctx.set(dut.funct3, funct3)
             ctx.set(dut.start, 1)
             await ctx.tick()
             ctx.set(dut.start, 0)
-            ctx.set(dut.a, rng.getrandbits(32))
             cycles = 0
             while ctx.get(dut.busy):
+                ctx.set(dut.load, rng.randrange(2))
+                ctx.set(dut.a, rng.getrandbits(32))
                 await ctx.tick()
                 cycles += 1
+                ctx.set(dut.load, 0)
             times.add(cycles)
             assert ctx.get(dut.result) == divided(funct3, a, b), f"funct3 {funct3} {a:#x} {b:#x}"
 

@@ -27,7 +27,7 @@ class Aligner(wiring.Component):
     -------
     head : In(FetchBlock), head_valid : In(1), head_trusted : In(1)
         Oldest block of the queue. Until it is trusted (its line was really held) it is not touched.
-    pop, advance : Out(1), advance_start : Out(2)
+    step, done : Out(1), advance_start : Out(2)
         To the queue.
     drop : In(1)
         A redirect: forget the half put aside, and go on after a fault.
@@ -47,8 +47,8 @@ class Aligner(wiring.Component):
     head: In(FetchBlock)
     head_valid: In(1)
     head_trusted: In(1)
-    pop: Out(1)
-    advance: Out(1)
+    step: Out(1)
+    done: Out(1)
     advance_start: Out(2)
     drop: In(1)
     encrypted: In(1)
@@ -133,18 +133,19 @@ class Aligner(wiring.Component):
         taken = self.instruction.valid & self.instruction.ready
         long_tail = (halves[3][:2] == 0b11) & (head.halves == 4) & ~(head.taken & (head.end == 3))
         tail_first = ready_head & ~stop.valid & second_half_missing & ~cut_here
-        tail_next = taken & ~stop.valid & (last == 2) & ~ends_block & long_tail
+        # ``taken`` is late: everything else is decided without it.
+        tail_next = ~stop.valid & (last == 2) & ~ends_block & long_tail
         block_done = stop.valid | ends_block | (last == 3) | tail_next
         m.d.comb += [
-            self.pop.eq(tail_first | (taken & block_done)),
-            self.advance.eq(taken & ~block_done),
+            self.step.eq(tail_first | taken),
+            self.done.eq(tail_first | block_done),
             self.advance_start.eq(last + 1),
         ]
         with m.If(taken):
-            m.d.sync += [aside.eq(0), stopped.eq(out.fault.valid)]
-        with m.If(tail_first | tail_next):
-            m.d.sync += aside.eq(1)
-        with m.If(self.pop):
+            m.d.sync += stopped.eq(out.fault.valid)
+        with m.If(self.step):
+            m.d.sync += aside.eq(tail_first | tail_next)
+        with m.If(self.step & self.done):
             m.d.sync += [aside_half.eq(halves[3]), aside_block.eq(head.block), aside_place.eq(place)]
         with m.If(self.drop):
             m.d.sync += [aside.eq(0), stopped.eq(0)]

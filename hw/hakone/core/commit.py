@@ -29,6 +29,8 @@ class CommitPort(wiring.Signature):
             {
                 "slot": In(MemorySlot),
                 "completes": In(1),
+                "retires": In(1),
+                "first": In(1),
                 "wait": Out(1),
                 "redirect": Out(1),
                 "hold": Out(1),
@@ -89,7 +91,9 @@ class CommitPort(wiring.Signature):
 
 class Commit(wiring.Component):
     """Effects of the instruction in ``slot``, at the end of the cycle in which ``completes`` is high; these two and
-    what else concerns the pipeline lie in ``stage``.
+    what else concerns the pipeline lie in ``stage``. ``completes`` is low for loads, stores and atomics, which have no
+    effect here, so that it does not wait for the data side's answer; ``retires`` is high for every instruction when it
+    has run to its end, and comes late. ``first``: it is the instruction's first cycle in the memory stage.
 
     An instruction with a trap request takes the trap in its first cycle here and has no other effect. ``redirect`` with
     ``redirect_pc`` comes from registers only: a fault of the load/store unit is turned into a request first. It may
@@ -294,7 +298,9 @@ class Commit(wiring.Component):
             csr.mret.eq(self._system[System.MRET]),
             csr.level.eq(self._context.level),
             csr.count_cycle.eq(1),
-            csr.count_instruction.eq(self._done & ~self._mode.state.encrypted & (slot.control.system != System.CROSS)),
+            csr.count_instruction.eq(
+                self.stage.retires & ~self._mode.state.encrypted & (slot.control.system != System.CROSS)
+            ),
             csr.contexts_allowed.eq(self._context.allowed),
             self.stage.csr_data.eq(csr.rdata),
             self.stage.memory_level.eq(
@@ -371,7 +377,8 @@ class Commit(wiring.Component):
             mode.exit.eq(self._system[System.RETMODE]),
             mode.push.eq(control.rd_write),
             mode.cross.eq(crosses),
-            mode.completes.eq(self._done),
+            # A load or store takes its time to complete, but it is never a call.
+            mode.completes.eq(self._done | (slot.valid & ~slot.trap.valid & control.memory)),
             mode.call.eq(self._done & calls),
             mode.link_pc.eq(Mux(jumps, slot.result, self.stage.link)),
             mode.load.eq(self.stage.leaves | self._system[System.CTXRUN]),

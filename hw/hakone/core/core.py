@@ -105,14 +105,15 @@ class Core(wiring.Component):
         transfer = slot.control.transfer != Transfer.NONE
         connect(m, pipeline.instruction, flipped(fetch.instruction))
         m.d.comb += [
-            leaves.eq(slot.valid & ~slot.trap.valid & commit.stage.completes),
+            leaves.eq(slot.valid & ~slot.trap.valid & commit.stage.first),
             fetch.redirect.eq(commit.stage.redirect),
             fetch.redirect_pc.eq(commit.redirect_pc),
             fetch.state.eq(commit.stage.state),
             fetch.flush_start.eq(commit.flush_start),
             commit.flush_busy.eq(fetch.flush_busy),
             fetch.clear_predictor.eq(commit.clear_predictor),
-            # What was predicted without being a transfer is reported too, as not taken.
+            # Reported in the first cycle, with the redirect if there is one. What was predicted without being a transfer
+            # is reported too, as not taken.
             fetch.update_valid.eq(leaves & (transfer | slot.mispredicted)),
             fetch.update.pc.eq(slot.pc),
             fetch.update.compressed.eq(slot.compressed),
@@ -141,7 +142,7 @@ class Core(wiring.Component):
     def _events(self, m, commit, pipeline):
         slot = pipeline.memory_slot
         system = slot.control.system
-        completes = slot.valid & ~slot.trap.valid & commit.stage.completes
+        completes = commit.stage.retires
         cause = slot.trap.cause
         m.d.comb += [
             self.event_memory_stall.eq(pipeline.memory_waits),

@@ -12,7 +12,8 @@ class Counter(wiring.Component):
     """Counts cycles with ``count`` high; ``value`` is what stood before this cycle.
 
     ``write_low`` and ``write_high`` put ``wdata`` into one half; a write wins over the count of its cycle, so that an
-    instruction that writes ``minstret`` is not counted itself. Starts at zero.
+    instruction that writes ``minstret`` is not counted itself. Starts at zero. ``count`` may come late in its cycle: it
+    ends in one flop, and is added in the next.
     """
 
     count: In(1)
@@ -23,11 +24,11 @@ class Counter(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        following = Signal(64)
-        m.d.comb += following.eq(self.value + self.count)
-        written = self.write_low | self.write_high
+        counted, pending = Signal(64), Signal()
+        m.d.comb += self.value.eq(counted + pending)
         m.d.sync += [
-            self.value[:32].eq(Mux(self.write_low, self.wdata, Mux(written, self.value[:32], following[:32]))),
-            self.value[32:].eq(Mux(self.write_high, self.wdata, Mux(written, self.value[32:], following[32:]))),
+            counted[:32].eq(Mux(self.write_low, self.wdata, self.value[:32])),
+            counted[32:].eq(Mux(self.write_high, self.wdata, self.value[32:])),
+            pending.eq(self.count & ~self.write_low & ~self.write_high),
         ]
         return m

@@ -13,11 +13,14 @@ _STEPS = 16  # cycles of two bits each
 
 class Divider(wiring.Component):
     """``start`` (one cycle, with ``a``, ``b``, ``funct3``) begins; ``busy`` is high for the 16 following cycles, then
-    ``result`` is valid until the next ``start``. A new ``start`` while busy drops the old division.
+    ``result`` is valid until the next cycle with ``load``. ``load`` is high with every ``start``, and may be so before:
+    while not busy it takes the operands, so that ``start``, which comes late in its cycle, reaches only a counter. A
+    ``start`` while busy begins nothing.
 
     ``funct3`` (two low bits): 0 DIV, 1 DIVU, 2 REM, 3 REMU.
     """
 
+    load: In(1)
     start: In(1)
     funct3: In(3)
     a: In(32)
@@ -48,7 +51,9 @@ class Divider(wiring.Component):
             ]
             rest = kept
             bits.insert(0, ~difference[33])
-        with m.If(self.start):
+        with m.If(self.busy):
+            m.d.sync += [quotient.eq(Cat(*bits, quotient[:30])), remainder.eq(rest), steps.eq(steps - 1)]
+        with m.Elif(self.load):
             m.d.sync += [
                 quotient.eq(Mux(a_negative, -self.a, self.a)),
                 divisor.eq(Mux(b_negative, -self.b, self.b)),
@@ -56,10 +61,8 @@ class Divider(wiring.Component):
                 # Remainder: sign of the dividend. Quotient of a division by zero stays all ones.
                 negate.eq(Mux(self.funct3[1], a_negative, (a_negative ^ b_negative) & (self.b != 0))),
                 want_remainder.eq(self.funct3[1]),
-                steps.eq(_STEPS),
+                steps.eq(Mux(self.start, _STEPS, 0)),
             ]
-        with m.Elif(self.busy):
-            m.d.sync += [quotient.eq(Cat(*bits, quotient[:30])), remainder.eq(rest), steps.eq(steps - 1)]
         chosen = Signal(32)
         m.d.comb += [
             self.busy.eq(steps != 0),

@@ -23,7 +23,7 @@ class ExecuteStage(wiring.Component):
     """From ``slot`` to ``following`` in the same cycle.
 
     - ``late_result``: the write stage's result, for operands marked late.
-    - ``moves``: the instruction moves on at the end of this cycle (a late signal: it only enables registers).
+    - ``moves``: the instruction moves on to the memory stage at the end of this cycle (a late signal).
     - ``interrupt``, ``interrupt_code``: an interrupt to attach. It takes the place of the instruction, which then
       does nothing.
     - ``request``, ``asks``: the memory operation and whether there is one to issue.
@@ -144,13 +144,17 @@ class ExecuteStage(wiring.Component):
         control = self.slot.control
         m.submodules.multiplier = multiplier = Multiplier()
         m.submodules.divider = divider = Divider()
-        # A unit may start for an instruction that traps or is dropped: nobody asks for that result.
-        starts = self.moves & self.slot.valid
+        # Operands are taken in every cycle in which such an instruction stands here. That loses no result: one of the
+        # same kind in the memory stage either is still at work, or moves on in this very cycle, because nothing else
+        # makes it wait. A division is begun only for an instruction that will ask for it.
+        multiplies = self.slot.valid & (control.late == LateSource.MULTIPLY)
+        divides = self.slot.valid & (control.late == LateSource.DIVIDE)
         for unit in (multiplier, divider):
             m.d.comb += [unit.funct3.eq(control.funct3), unit.a.eq(self.operand), unit.b.eq(rs2)]
         m.d.comb += [
-            multiplier.enable.eq(starts & (control.late == LateSource.MULTIPLY)),
-            divider.start.eq(starts & (control.late == LateSource.DIVIDE)),
+            multiplier.enable.eq(multiplies),
+            divider.load.eq(divides),
+            divider.start.eq(divides & self.moves & ~self.slot.trap.valid & ~self.interrupt),
             self.product.eq(multiplier.result),
             self.quotient.eq(divider.result),
             self.dividing.eq(divider.busy),

@@ -90,8 +90,8 @@ class FetchQueue(wiring.Component):
         Remove the block pushed in the cycle before; nothing may be pushed in that cycle.
     flush : In(1)
         Remove everything, and do not take ``entry``.
-    pop : In(1), advance : In(1), advance_start : In(2)
-        Be done with ``head``, or go on within it at halfword ``advance_start``.
+    step : In(1), done : In(1), advance_start : In(2)
+        With ``step``, which may come late: be ``done`` with ``head``, or go on within it at halfword ``advance_start``.
     head : Out(FetchBlock), head_valid : Out(1), head_on_trial : Out(1)
         The oldest block; whether it was pushed in the cycle before.
     room : Out(1)
@@ -101,8 +101,8 @@ class FetchQueue(wiring.Component):
     entry: In(FetchBlock)
     withdraw: In(1)
     flush: In(1)
-    pop: In(1)
-    advance: In(1)
+    step: In(1)
+    done: In(1)
     advance_start: In(2)
     head: Out(FetchBlock)
     head_valid: Out(1)
@@ -124,18 +124,19 @@ class FetchQueue(wiring.Component):
         m.d.comb += kept.eq(valid)
         with m.If(self.withdraw):
             m.d.comb += kept.eq(Cat(valid[0] & valid[1], 0))
-        with m.If(self.pop):
+        # Nothing steps while the queue is empty; then the first block that comes is taken in.
+        pop = self.step & self.done
+        with m.If(pop):
             m.d.sync += valid.eq(Cat(kept[1] | self.push, kept[1] & self.push))
-            m.d.sync += self.head.eq(self.entry)
-            with m.If(valid[1]):
-                m.d.sync += self.head.eq(second)
         with m.Else():
             m.d.sync += valid.eq(Cat(kept[0] | self.push, kept[1] | (kept[0] & self.push)))
-            with m.If(~valid[0]):
-                m.d.sync += self.head.eq(self.entry)
-        with m.If(self.advance):
-            m.d.sync += self.head.start.eq(self.advance_start)
-        with m.If(~valid[1] | self.pop):
+        follower = Signal(FetchBlock)
+        m.d.comb += follower.eq(Mux(valid[1], second, self.entry))
+        with m.If(pop | ~valid[0]):
+            m.d.sync += self.head.eq(follower)
+        with m.If(self.step | ~valid[0]):
+            m.d.sync += self.head.start.eq(Mux(self.done | ~valid[0], follower.start, self.advance_start))
+        with m.If(pop | ~valid[1]):
             m.d.sync += second.eq(self.entry)
         with m.If(self.flush):
             m.d.sync += [valid.eq(0), pushed.eq(0)]

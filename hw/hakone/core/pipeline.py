@@ -77,16 +77,22 @@ class Pipeline(wiring.Component):
         """What stops the pipeline, and the door to the load/store unit."""
         commit, memory, slot = self.commit, self.memory, self.memory_slot
         in_memory = slot.valid & slot.control.memory & ~slot.trap.valid
+        collides, waits = Signal(), Signal()
         divides = slot.valid & ~slot.trap.valid & (slot.control.late == LateSource.DIVIDE)
         faults = Signal()
         m.d.comb += [
             # The fault becomes a trap request first and is taken a cycle later: no late signal reaches the redirect.
-            faults.eq(in_memory & ~memory.busy & memory.fault.valid),
+            faults.eq(in_memory & memory.fault.valid),
             # The load/store unit may also be busy for itself; then nothing may be issued to it. What a redirect drops
             # does not wait: the redirect's own instruction would otherwise take effect twice.
-            self.memory_waits.eq(memory.busy & (in_memory | (self._execute.asks & ~commit.redirect))),
+            collides.eq(memory.occupied & self._execute.asks & ~commit.redirect),
+            self.memory_waits.eq(Mux(in_memory, memory.busy, collides)),
             self.divide_waits.eq(divides & self._execute.dividing),
-            self._advance.eq(~(self.memory_waits | faults | self.divide_waits | commit.wait)),
+            waits.eq(faults | self.divide_waits | commit.wait),
+            self._advance.eq(~(self.memory_waits | waits)),
+            # Of an instruction that does not touch memory it is known early whether it completes.
+            commit.completes.eq(~slot.control.memory & ~collides & ~waits),
+            commit.retires.eq(self._advance & slot.valid & ~slot.trap.valid),
             memory.issue.eq(
                 (self._execute.asks & self._advance & ~commit.redirect) | (self._assist_issues & ~memory.busy)
             ),
@@ -102,19 +108,20 @@ class Pipeline(wiring.Component):
             m.d.sync += slot.eq(self._execute.following)
             with m.If(commit.redirect):
                 m.d.sync += slot.valid.eq(0)
-        with m.Else():
-            with m.If(commit.redirect):  # sent once, though the instruction is still busy
-                m.d.sync += slot.redirect.eq(0)
-            with m.If(faults):
-                m.d.sync += [
-                    slot.raw.eq(memory.fault_addr),
-                    slot.trap.valid.eq(1),
-                    slot.trap.cause.eq(memory.fault.cause),
-                    slot.trap.sub.eq(memory.fault.sub),
-                    slot.trap.value_valid.eq(1),
-                ]
-            with m.If(commit.converts):
-                m.d.sync += slot.trap.eq(commit.converted)
+        # What follows happens while the instruction stays, but for a redirect that drops the next one anyhow. It does
+        # not ask for ``advance``, which is late and so only enables registers.
+        with m.If(commit.redirect):  # sent once, though the instruction may still be busy
+            m.d.sync += slot.redirect.eq(0)
+        with m.If(faults):
+            m.d.sync += [
+                slot.raw.eq(memory.fault_addr),
+                slot.trap.valid.eq(1),
+                slot.trap.cause.eq(memory.fault.cause),
+                slot.trap.sub.eq(memory.fault.sub),
+                slot.trap.value_valid.eq(1),
+            ]
+        with m.If(commit.converts):
+            m.d.sync += slot.trap.eq(commit.converted)
 
     def _assist(self, m):
         """Loads for the region unit, while its instruction waits in the memory stage. Each is put into execute, where
@@ -122,8 +129,7 @@ class Pipeline(wiring.Component):
         """
         commit, memory, x = self.commit, self.memory, self.execute_slot
         load, control = Fields(ExecuteSlot, "assist"), Fields(Control, "assist_control")
-        waits = Signal()
-        done = waits & ~memory.busy
+        waits, done = Signal(), Signal()
         m.d.comb += [
             load.valid.eq(1),
             load.rs1.eq(commit.assist_addr),
@@ -133,6 +139,10 @@ class Pipeline(wiring.Component):
             control.alu.eq(AluOp.ADD),
             control.funct3.eq(0b010),
             control.memory_op.eq(Mux(commit.assist_probe, MemoryOp.PROBE, MemoryOp.LOAD)),
+            done.eq(waits & ~memory.busy),
+        ]
+        # The answer is late in its cycle: the region unit sees it in the next.
+        m.d.sync += [
             commit.assist_done.eq(done),
             commit.assist_data.eq(memory.rdata),
             commit.assist_fault.eq(memory.fault),
@@ -144,7 +154,7 @@ class Pipeline(wiring.Component):
                 m.d.sync += [self._assist_issues.eq(0), waits.eq(1), x.valid.eq(0)]
         with m.Elif(done):
             m.d.sync += waits.eq(0)
-        with m.Elif(commit.assist & ~waits):
+        with m.Elif(commit.assist & ~waits & ~commit.assist_done):
             m.d.sync += [self._assist_issues.eq(1), x.eq(load.packed())]
 
     def _addresses(self, m):
@@ -200,7 +210,7 @@ class Pipeline(wiring.Component):
         m.d.comb += [
             execute.slot.eq(self.execute_slot),
             execute.late_result.eq(self.write_slot.result),
-            execute.moves.eq(self._advance),
+            execute.moves.eq(self._advance & ~commit.redirect),
             execute.interrupt.eq(commit.interrupt),
             execute.interrupt_code.eq(commit.interrupt_code),
             execute.context.eq(commit.state.context),
@@ -221,6 +231,7 @@ class Pipeline(wiring.Component):
             self.operand_waits.eq(read.wait & self._advance),
         ]
         with m.If(self._advance):
+            # While the region unit's load is put in, the memory stage waits: ``_assist`` is not in the way.
             m.d.sync += self.execute_slot.eq(read.slot)
             with m.If(~read.wait):
                 m.d.sync += [
@@ -238,7 +249,7 @@ class Pipeline(wiring.Component):
         m.d.comb += [
             done.eq(slot.valid & ~slot.trap.valid),
             commit.slot.eq(slot),
-            commit.completes.eq(self._advance),
+            commit.first.eq(self.write_new),
             commit.other_word.eq(self._file.read1_data),
             commit.other_written.eq(self._mask.get_written),
             self._mask.get_context.eq(slot.other),

@@ -252,7 +252,8 @@ class LoadStoreUnit(wiring.Component):
             self.miss.held.eq(
                 self.miss.hold & ((state("LOOKUP") & (~stage.valid | undisturbed)) | (state("REPLAY") & ~stage.second))
             ),
-            port.busy.eq(~ending & (~state("LOOKUP") | self.miss.held | (stage.valid & ~(self._checks.ready & done)))),
+            port.occupied.eq(~ending & (~state("LOOKUP") | self.miss.held)),
+            port.busy.eq(~ending & (port.occupied | (stage.valid & ~(self._checks.ready & done)))),
             port.rdata.eq(self._aligner.value),
             port.fault.eq(Mux(state("DONE"), stage.fault, 0)),
             port.fault_addr.eq(Mux(stage.fault_second, stage.addr, stage.base)),
