@@ -159,6 +159,7 @@ class Commit(wiring.Component):
         slot = self.stage.slot
         self._converted = Fields(TrapRequest, "converted")
         self._done = Signal()  # completes as an instruction, not as a trap
+        self._over = Signal()  # the work of the lingering instruction has ended: it completes in this cycle
         # One-hot: which system instruction completes.
         self._system = {s: Signal(name=f"does_{s.name.lower()}") for s in System}
         for system, does in self._system.items():
@@ -180,7 +181,7 @@ class Commit(wiring.Component):
     def _waits(self, m):
         slot = self.stage.slot
         flushing, aborted = Signal(), Signal()  # the invalidation was started; cleaning was cut short
-        alive = slot.valid & ~slot.trap.valid
+        alive = slot.valid & ~slot.trap.valid & ~self._over
         fence = Signal()
         fence_waits = Signal()
         wfi = Signal()
@@ -218,7 +219,7 @@ class Commit(wiring.Component):
     def _region(self, m):
         """``setik`` and ``clrk``: start the region unit, wait, then end as an instruction, a fault or an interrupt."""
         slot, region, stage = self.stage.slot, self.region, self.stage
-        alive = slot.valid & ~slot.trap.valid
+        alive = slot.valid & ~slot.trap.valid & ~self._over
         installs = slot.control.system == System.SETIK
         asks, started, waits, over = Signal(), Signal(), Signal(), Signal()
         m.d.comb += [
@@ -261,9 +262,10 @@ class Commit(wiring.Component):
             self._convert(m)
         m.d.comb += [
             stage.converted.eq(self._converted.packed()),
-            stage.wait.eq(self._fence_waits | self._wfi_waits | waits),
+            stage.wait.eq((slot.control.lingers & alive) | self._wfi_waits),
         ]
-        self._region_waits = waits
+        # The end is seen a cycle late, so that how it was found out stands in front of nothing.
+        m.d.sync += self._over.eq(slot.control.lingers & alive & ~self._fence_waits & ~waits & ~stage.converts)
 
     def _traps(self, m):
         slot, trap, context = self.stage.slot, self._trap, self._context
@@ -419,7 +421,7 @@ class Commit(wiring.Component):
                 | (
                     slot.valid
                     & ~self.halted
-                    & (slot.trap.valid | (slot.redirect & ~self._fence_waits & ~self._region_waits))
+                    & (slot.trap.valid | (slot.redirect & (~slot.control.lingers | self._over)))
                 )
             ),
             self.stage.end_reservation.eq(

@@ -97,7 +97,7 @@ class Immediate(enum.Enum, shape=3):
 
 class Control(data.Struct):
     """Decoded instruction. ``rd_write`` is false for rd = x0; ``flush``: after it, younger instructions are fetched
-    again.
+    again; ``lingers``: it waits in the memory stage until it is told that its work is over.
     """
 
     rd_write: 1
@@ -115,3 +115,4 @@ class Control(data.Struct):
     system: System
     csr_write: 1
     flush: 1
+    lingers: 1

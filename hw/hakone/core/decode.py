@@ -44,6 +44,8 @@ _CUSTOM_SYSTEM = {
 #: After these, younger instructions are fetched again.
 #: (``ctxget`` because it takes a read port of the register file from the instruction behind it).
 _CUSTOM_FLUSHING = ("cryptomode", "retmode", "setik", "clrk", "ctxget", "ctxrun", "segput")
+#: These wait in the memory stage for a unit beside it.
+_CUSTOM_LINGERING = ("setik", "clrk")
 
 
 class Decoder(wiring.Component):
@@ -237,7 +239,8 @@ class Decoder(wiring.Component):
             with m.Case(0):
                 m.d.comb += self.legal.eq(1)
             with m.Case(1):
-                m.d.comb += [self.legal.eq(1), self._fields.system.eq(System.FENCE_I), self._fields.flush.eq(1)]
+                m.d.comb += [self.legal.eq(1), self._fields.system.eq(System.FENCE_I)]
+                m.d.comb += [self._fields.flush.eq(1), self._fields.lingers.eq(1)]
 
     def _system(self, m, opcode):
         word, control = self.word, self._fields
@@ -279,6 +282,7 @@ class Decoder(wiring.Component):
                     control.rs1_used.eq(i.rs1),
                     control.rs2_used.eq(i.rs2),
                     control.flush.eq(name in _CUSTOM_FLUSHING),
+                    control.lingers.eq(name in _CUSTOM_LINGERING),
                 ]
         with m.If(control.system == System.RETMODE):
             m.d.comb += [

@@ -245,7 +245,7 @@ class Pipeline(wiring.Component):
         """Memory stage to write-back."""
         commit, slot, w = self.commit, self.memory_slot, self.write_slot
         done = Signal()
-        late = Signal(32)
+        late, result = Signal(32), Signal(32)
         m.d.comb += [
             done.eq(slot.valid & ~slot.trap.valid),
             commit.slot.eq(slot),
@@ -258,8 +258,6 @@ class Pipeline(wiring.Component):
         with m.Switch(slot.control.late):
             with m.Case(LateSource.NONE):
                 m.d.comb += late.eq(slot.result)
-            with m.Case(LateSource.MEMORY):
-                m.d.comb += late.eq(self.memory.rdata)
             with m.Case(LateSource.MULTIPLY):
                 m.d.comb += late.eq(self._execute.product)
             with m.Case(LateSource.DIVIDE):
@@ -272,6 +270,8 @@ class Pipeline(wiring.Component):
                 m.d.comb += late.eq(commit.other_data)
         put = done & (slot.control.system == System.CTXPUT)
         leaves = commit.leaves | (done & (slot.control.system == System.CTXRUN))  # its PC stays in its bank
+        loads = slot.control.memory & ~slot.trap.valid
+        m.d.comb += result.eq(Mux(commit.leaves, commit.record.pc, Mux(leaves, commit.link, late)))
         with m.If(self._advance):
             m.d.sync += [
                 w.retire.eq(done & (slot.control.system != System.CROSS)),
@@ -280,7 +280,8 @@ class Pipeline(wiring.Component):
                 w.raw.eq(slot.raw),
                 w.rd.eq(slot.rd),
                 w.rd_write.eq(done & slot.control.rd_write),
-                w.result.eq(Mux(commit.leaves, commit.record.pc, Mux(leaves, commit.link, late))),
+                # What memory answers comes last in the cycle, so it meets one selection only.
+                w.result.eq(Mux(loads, self.memory.rdata, result)),
                 w.interrupt.eq(slot.trap.interrupt),
                 w.cause.eq(slot.trap.cause),
                 w.value.eq(commit.record.value),

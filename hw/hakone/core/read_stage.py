@@ -20,6 +20,10 @@ from .slots import Bypass, ExecuteSlot
 from .trap import TrapRequest
 
 
+#: Bits of the control word that an instruction loses when something else takes its place.
+_EFFECTS = ("rd_write", "memory", "csr_write", "lingers")
+
+
 class OperandRead(wiring.Component):
     """One source operand: the newest of the bypassed results, else the register file, else zero when never written.
 
@@ -164,7 +168,7 @@ class ReadStage(wiring.Component):
         ]
         legal = self._system(m, decoder)
         with m.If(self._crosses):
-            m.d.comb += [getattr(self._control, name).eq(0) for name in ("rd_write", "memory", "csr_write")]
+            m.d.comb += [getattr(self._control, name).eq(0) for name in _EFFECTS]
             m.d.comb += [
                 self._control.late.eq(LateSource.NONE),
                 self._control.transfer.eq(Transfer.NONE),
@@ -174,7 +178,7 @@ class ReadStage(wiring.Component):
             ]
         self._traps(m, legal, control)
         with m.If(self._lands_anywhere):
-            m.d.comb += [getattr(self._control, name).eq(0) for name in ("rd_write", "memory", "csr_write")]
+            m.d.comb += [getattr(self._control, name).eq(0) for name in _EFFECTS]
             m.d.comb += [
                 self._control.late.eq(LateSource.NONE),
                 self._control.transfer.eq(Transfer.NONE),
