@@ -171,10 +171,11 @@ class LoadStorePort(wiring.Signature):
     the end of the cycle). ``issue`` may only be high while ``busy`` is low. From the next cycle ``busy`` is high as
     long as the operation has not finished; in the first cycle with ``busy`` low, ``rdata`` (load value, SC status,
     old value of an AMO) and ``fault`` are valid, and stay so for that cycle only; ``fault.valid`` is never high while
-    ``busy`` is. A hit is not busy at all. A faulted operation has changed nothing. ``occupied`` tells early in the cycle that the unit is busy with something else than
-    judging an operation in its first cycle; it implies ``busy``, and without an operation in flight it is the same.
-    ``fault_addr`` is the address of the part that faulted; ``protected`` (the address
-    hit a region with a cipher) and ``physical`` (where it lies) are valid with ``rdata``. ``state`` is constant while
+    ``busy`` is. A hit is not busy at all. A faulted operation has changed nothing. ``occupied`` tells early in the
+    cycle that the unit is busy with something else than judging an operation in its first cycle; it implies ``busy``,
+    and without an operation in flight it is the same. ``fault_addr`` is the address of the part that faulted;
+    ``protected`` (the address hit a region with a cipher) and ``physical`` (where it lies) are valid with ``rdata``.
+    ``state`` is constant while
     an operation is in flight. ``end_reservation`` (one cycle) ends a reservation. ``clean_start`` (one cycle) begins
     to write back every dirty line; ``clean_busy`` is high from the next cycle until done or until ``clean_abort``
     stops it at a line boundary.

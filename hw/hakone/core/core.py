@@ -112,8 +112,8 @@ class Core(wiring.Component):
             fetch.flush_start.eq(commit.flush_start),
             commit.flush_busy.eq(fetch.flush_busy),
             fetch.clear_predictor.eq(commit.clear_predictor),
-            # Reported in the first cycle, with the redirect if there is one. What was predicted without being a transfer
-            # is reported too, as not taken.
+            # Reported in the first cycle, with the redirect if there is one. What was predicted without being a
+            # transfer is reported too, as not taken.
             fetch.update_valid.eq(leaves & (transfer | slot.mispredicted)),
             fetch.update.pc.eq(slot.pc),
             fetch.update.compressed.eq(slot.compressed),

@@ -4,13 +4,14 @@ Combinational between the fetched instruction's register and the execute stage's
 reference of custom-0 for the mode rules.
 """
 
-from amaranth.hdl import Const, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from ..bus.core_ports import FetchedInstruction
 from ..bus.open_checks import OpenCheck, is_open
 from ..isa.cause import Cause, Sub
+from ..isa.encoding import Opcode
 from ..lib.fields import Fields
 from .control import LEVEL_M, Control, LateSource, System, Transfer
 from .csr_rights import CsrRights
@@ -18,7 +19,6 @@ from .decode import Decoder
 from .mode import LINKS, ModeState
 from .slots import Bypass, ExecuteSlot
 from .trap import TrapRequest
-
 
 #: Bits of the control word that an instruction loses when something else takes its place.
 _EFFECTS = ("rd_write", "memory", "csr_write", "lingers")
@@ -29,7 +29,7 @@ class OperandRead(wiring.Component):
 
     ``execute``, ``memory``, ``write`` and ``written`` are the results in flight, newest first. ``late``: take the
     write stage's result in the next cycle. ``wait``: its producer is in execute and known only a cycle later than the
-    next. All in the same cycle.
+    next; ``used`` may be high for a field that is no operand, which then waits in vain. All in the same cycle.
     """
 
     register: In(5)
@@ -73,7 +73,7 @@ class ReadStage(wiring.Component):
     - ``file1``, ``file2``, ``mask``: register file data of rs1 and rs2, and the written registers.
     - ``execute``, ``memory``, ``write``, ``written``: bypass sources.
     - ``put_ahead``: a ``ctxput`` is in execute or memory; ``ctxrun`` and ``ctxget`` wait, since they read the
-      bank early.
+      bank early, and all of custom-0 with them.
     - ``context``, ``trap_context``, ``level``, ``mode``, ``custom_enabled``, ``timeout_wait``, ``counter_enable``:
       who runs and what he may. All change only with a redirect, so that what is decided here still holds when the
       instruction completes.
@@ -120,19 +120,23 @@ class ReadStage(wiring.Component):
         control = decoder.control
         self._identify(m)
         operands = []
+        # Whether to wait must be known early in the cycle, so that nothing but the opcode is asked which fields are
+        # registers. That is exact but for the immediate forms of CSR instructions and some of custom-0.
+        opcode = word[2:7]
+        no_rs1 = [opcode == kind for kind in (Opcode.LUI, Opcode.AUIPC, Opcode.JAL)]
+        has_rs2 = [opcode == kind for kind in (Opcode.OP, Opcode.STORE, Opcode.BRANCH, Opcode.AMO, Opcode.CUSTOM_0)]
         for name, field, used, data in (
-            ("rs1", word[15:20], control.rs1_used, self.file1),
-            ("rs2", word[20:25], control.rs2_used, self.file2),
+            ("rs1", word[15:20], ~Cat(no_rs1).any(), self.file1),
+            ("rs2", word[20:25], Cat(has_rs2).any(), self.file2),
         ):
             m.submodules[name] = operand = OperandRead()
-            m.d.comb += [operand.register.eq(field), operand.used.eq(used & ~self._crosses), operand.file_data.eq(data)]
+            m.d.comb += [operand.register.eq(field), operand.used.eq(used), operand.file_data.eq(data)]
             m.d.comb += operand.mask.eq(self.mask)
             for source in ("execute", "memory", "write", "written"):
                 m.d.comb += getattr(operand, source).eq(getattr(self, source))
             operands.append(operand)
         rs1, rs2 = operands
-        reads_bank = (control.system == System.CTXRUN) | (control.system == System.CTXGET)
-        put_wait = reads_bank & self.put_ahead & ~self._crosses
+        put_wait = (opcode == Opcode.CUSTOM_0) & self.put_ahead
         m.d.comb += [
             decoder.word.eq(word),
             decoder.level.eq(self.level),

@@ -105,9 +105,9 @@ class DataCache(wiring.Component):
         geometry, lookup, refill = self._geometry, self.lookup, self.refill
         m.submodules.dirty = dirty = memory.Memory(shape=geometry.ways, depth=geometry.sets, init=[])
         # A read port for each door: what one of them takes next may depend on what it reads here.
-        for door in (lookup, refill):
+        for door, set_number in ((lookup, lookup.line_set), (refill, refill.dirty_set)):
             reader = dirty.read_port(domain="comb")
-            m.d.comb += [reader.addr.eq(door.line_set), door.dirty.eq(reader.data)]
+            m.d.comb += [reader.addr.eq(set_number), door.dirty.eq(reader.data)]
         writer = dirty.write_port(granularity=1)
         cleaning = refill.clean_ways.any()
         m.d.comb += [

@@ -148,7 +148,8 @@ class CacheLookupPort(wiring.Signature):
 class CacheRefillPort(wiring.Signature):
     """Miss unit to data cache; it drives only while the load/store unit waits or is held.
 
-    ``take`` reads ``index`` instead of the other port's, and shows ``dirty`` of ``line_set``. ``write`` as there, but
+    ``take`` reads ``index`` instead of the other port's. ``dirty`` is that of ``dirty_set``, in the same cycle; it has
+    a number of its own, which comes from registers, because what is taken next depends on it. ``write`` as there, but
     leaves dirty bits alone. ``tag_ways`` writes ``tag`` to those ways of ``line_set``; ``clean_ways`` makes those of
     ``line_set`` clean. A tag written in the cycle in which its set is read is seen by that read.
     """
@@ -162,6 +163,7 @@ class CacheRefillPort(wiring.Signature):
                 "line_set": Out(geometry.set_bits),
                 "tags": In(data.ArrayLayout(geometry.tag_layout, ways)),
                 "words": In(data.ArrayLayout(64, ways)),
+                "dirty_set": Out(geometry.set_bits),
                 "dirty": In(ways),
                 "write": Out(geometry.write_layout()),
                 "tag_ways": Out(ways),

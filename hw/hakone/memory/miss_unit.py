@@ -98,6 +98,8 @@ class MissUnit(wiring.Component):
                 with m.If(self._copy.last):
                     m.next = "IDLE"
         self._clean_control(m, fsm)
+        # Looked at in two states only: of the line that fetch wants, and of the set that is cleaned.
+        m.d.comb += self.cache.dirty_set.eq(Mux(fsm.ongoing("CLEAN"), self._walk, self._instruction_set))
         return m
 
     def _connect(self, m):
