@@ -231,7 +231,7 @@ def test_fetch_takes_a_line_that_the_data_cache_holds_under_the_same_domain(dirt
     async def body(bench):
         await bench.do(store(BASE + 3) if dirty else load(BASE + 3))
         reads = len(bench.lines.read_log)
-        assert await fetch(bench, BASE + 3, 3) == 10
+        assert await fetch(bench, BASE + 3, 3) == 11
         assert len(bench.lines.read_log) == reads and not bench.lines.write_log
         assert await bench.do(load(BASE + 3)) == 1
 
@@ -253,13 +253,13 @@ def test_fetch_under_another_domain_takes_the_line_from_the_data_cache(dirty):
     simulate(body)
 
 
-def test_fetch_of_a_line_elsewhere_asks_memory_in_the_second_cycle():
-    """One cycle for the probe."""
+def test_fetch_of_a_line_elsewhere_asks_memory_in_the_third_cycle():
+    """Two cycles for the probe."""
 
     async def body(bench):
         began = bench.now
         await fetch(bench, BASE + 5, 3)
-        assert bench.lines.read_log[0] == (began + 1, BASE + 5, 3)
+        assert bench.lines.read_log[0] == (began + 2, BASE + 5, 3)
 
     simulate(body)
 

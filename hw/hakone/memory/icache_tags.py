@@ -41,8 +41,8 @@ class InstructionTags(wiring.Component):
     flush_start : In(1), flush_busy : Out(1)
         Invalidates all sets, one a cycle, from the next cycle on; also after reset.
     invalidate : In(InvalidatePort())
-        Done in the second cycle, or a cycle later when a fill writes the tags. While a flush runs, nothing hits, and
-        the flush does the work.
+        Done in the third cycle, or later when a fill writes the tags. While a flush runs, nothing hits, and the flush
+        does the work.
     """
 
     def __init__(self, *, sets: int, ways: int, ram_bytes: int):
@@ -77,31 +77,33 @@ class InstructionTags(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        probe, flush_set = Signal(), Signal(self.set_bits)
-        self._invalidation(m, probe)
+        looking, drops, flush_set = Signal(), Signal(), Signal(self.set_bits)
+        self._invalidation(m, looking, drops)
         self._flush(m, flush_set)
 
         row = data.StructLayout({"valid": 1, "domain": 4, "tag": len(self._tag(self.line))})
         rows, fill_row = [], Signal(row)
         read_set, write_set = Signal(self.set_bits), Signal(self.set_bits)
         m.d.comb += [
-            self.blocked.eq(probe | self.flush_busy),
+            self.blocked.eq(looking | self.flush_busy),
             fill_row.tag.eq(self._tag(self.fill_line)),
             fill_row.domain.eq(self.fill_domain),
             fill_row.valid.eq(self.commit),
             read_set.eq(self.line),
             write_set.eq(self.fill_line),
         ]
-        with m.If(probe):
-            m.d.comb += [read_set.eq(self.invalidate.line), write_set.eq(self.invalidate.line)]
+        with m.If(looking):
+            m.d.comb += read_set.eq(self.invalidate.line)
+        with m.If(drops):
+            m.d.comb += write_set.eq(self.invalidate.line)
         with m.If(self.flush_busy):
             m.d.comb += write_set.eq(flush_set)
         for n in range(self.ways):
             ram = memory.Memory(shape=row, depth=self.sets, init=[])
             m.submodules[f"way{n}"] = ram
             write, read = ram.write_port(), ram.read_port(domain="comb")
-            found = read.data
-            drop = (
+            found, drop = read.data, Signal(name=f"drop_{n}")
+            m.d.sync += drop.eq(
                 found.valid & (found.tag == self._tag(self.invalidate.line)) & (found.domain != self.invalidate.domain)
             )
             m.d.comb += [
@@ -110,9 +112,9 @@ class InstructionTags(wiring.Component):
                 write.addr.eq(write_set),
                 write.en.eq((self.clear | self.commit) & (self.fill_way == n)),
             ]
-            with m.If(~probe & ~self.flush_busy):
+            with m.If(~drops & ~self.flush_busy):
                 m.d.comb += write.data.eq(fill_row)
-            with m.If(probe):
+            with m.If(drops):
                 m.d.comb += write.en.eq(drop)
             with m.If(self.flush_busy):
                 m.d.comb += write.en.eq(1)
@@ -124,16 +126,20 @@ class InstructionTags(wiring.Component):
         self._replacement(m, rows)
         return m
 
-    def _invalidation(self, m, probe):
-        """The request is looked at a cycle late, so that it does not stand in front of the tags in time."""
-        request, seen = self.invalidate, Signal()
+    def _invalidation(self, m, looking, drops):
+        """The request is looked at a cycle late, and what was found is written in the cycle after that one, so that
+        neither stands in front of the tags or of their write port in time. A fill that writes the tags goes first; then
+        the set is looked at again, as the fill may have changed it.
+        """
+        request, looked, writes = self.invalidate, Signal(), Signal()
         met_fill = self.fill_active & (request.line == self.fill_line) & (request.domain != self.fill_domain)
-        m.d.sync += seen.eq(request.valid & ~request.done)
         m.d.comb += [
-            probe.eq(seen & ~self.flush_busy & ~self.clear & ~self.commit),
-            self.discard.eq(probe & met_fill),
-            request.done.eq(probe | (seen & self.flush_busy)),
+            writes.eq(self.clear | self.commit),
+            drops.eq(looked & ~writes & ~self.flush_busy),
+            self.discard.eq(drops & met_fill),
+            request.done.eq(drops | (looking & self.flush_busy)),
         ]
+        m.d.sync += [looking.eq(request.valid & ~request.done), looked.eq(looking & ~writes & ~request.done)]
 
     def _flush(self, m, flush_set):
         """Walks once over all sets. Nothing hits meanwhile, and the cache has given up a line on its way."""

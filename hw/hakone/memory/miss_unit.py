@@ -26,15 +26,14 @@ class MissUnit(wiring.Component):
     Data miss: memory is asked in the first cycle of ``miss.fill_valid``; a dirty line in the way is copied to the
     victim buffer, a word a cycle from that cycle on, ahead of the beats, and is written back beside the fill. The read
     waits while memory has yet to acknowledge the same line, and the start while the buffer is full (``DataFill``).
-    Instruction miss: the data cache is looked at first (one cycle). Held there under the same domain, the line comes
-    from there, 64 bits a cycle from the third cycle on, dirty or not, and stays as it is; under another, it leaves the
-    data cache, encrypted under its own domain, before memory is read. Else memory is asked in the second cycle.
+    Instruction miss: the data cache is looked at first (two cycles). Held there under the same domain, the line comes
+    from there, 64 bits a cycle from the fourth cycle on, dirty or not, and stays as it is; under another, it leaves the
+    data cache, encrypted under its own domain, before memory is read. Else memory is asked in the third cycle.
     Cleaning: every dirty line is written back and stays, clean; between two lines misses come first. Cleaning of a
     domain: every line of it is invalidated, written back first when it is dirty.
 
     Parameters: ``geometry`` of the data cache.
-    Members: ``miss`` and ``cache`` (see ``doors``), ``lines`` (line cipher), ``instruction`` (``valid`` takes part in
-    the core's ``busy`` and should be a flop), ``rom`` (mask-ROM lines for fetch), ``invalidate`` (instruction cache),
+    Members: ``miss`` and ``cache`` (see ``doors``), ``lines`` (line cipher), ``instruction``, ``rom`` (mask-ROM lines for fetch), ``invalidate`` (instruction cache),
     ``poison`` (a line of that domain was lost on its way to memory), ``domain_clean`` (region unit;
     never together with ``miss.clean_start``), ``write_failed`` (sticky: some line was lost), ``event_dcache_evict``
     (one cycle per dirty line written back).
@@ -72,6 +71,7 @@ class MissUnit(wiring.Component):
         self._instruction_set = geometry.set_of(self.instruction.line)
         self._walk = Signal(geometry.set_bits)
         self._cleaning, self._draining, self._from_start = Signal(), Signal(), Signal()
+        self._for_fetch = Signal()  # the cache is asked for on behalf of an instruction miss
         self._of_domain = Signal()  # what is cleaned is one domain, and none of its lines stays
         self._connect(m)
         with m.FSM(name="state", init="RESET") as fsm:
@@ -88,6 +88,8 @@ class MissUnit(wiring.Component):
                     m.next = "IDLE"
             with m.State("IDLE"):
                 self._arbitrate(m)
+            with m.State("ASK"):
+                self._ask(m)
             with m.State("DATA"):
                 self._data_states(m, first=False)
             self._instruction_states(m)
@@ -155,19 +157,28 @@ class MissUnit(wiring.Component):
             m.next = "ROM"
         with m.Elif(instruction.valid & ~is_ram(address, self._geometry.ram_bytes)):
             m.next = "REFUSE"
-        with m.Elif(instruction.valid):
-            m.d.comb += miss.hold.eq(1)
-            with m.If(miss.held):
+        with m.Elif(instruction.valid | self._cleaning):
+            m.d.sync += self._for_fetch.eq(instruction.valid)
+            m.next = "ASK"
+
+    def _ask(self, m):
+        """Ask for the cache, in a state of its own: whether the load/store unit must wait is known from flops alone."""
+        miss = self.miss
+        m.d.comb += miss.hold.eq(1)
+        with m.If(miss.held):
+            with m.If(self._for_fetch):
                 self._show_set(m, self._instruction_set)
                 m.next = "PROBE"
-        with m.Elif(self._cleaning):
-            m.d.comb += miss.hold.eq(1)
-            with m.If(miss.held):
+            with m.Elif(self._cleaning):
                 begin = Signal.like(self._walk)
                 m.d.comb += begin.eq(Mux(self._from_start, 0, self._walk))
                 m.d.sync += [self._walk.eq(begin), self._from_start.eq(0)]
                 self._show_set(m, begin)
                 m.next = "CLEAN"
+            with m.Else():
+                m.next = "IDLE"
+        with m.Elif(miss.fill_valid):  # it is not held while it waits for a line itself
+            m.next = "IDLE"
 
     def _show_set(self, m, set_number):
         """Take the cache's address for the first word of a set; its tags stand in the next cycle."""
