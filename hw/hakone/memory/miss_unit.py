@@ -33,10 +33,10 @@ class MissUnit(wiring.Component):
     domain: every line of it is invalidated, written back first when it is dirty.
 
     Parameters: ``geometry`` of the data cache.
-    Members: ``miss`` and ``cache`` (see ``doors``), ``lines`` (line cipher), ``instruction``, ``rom`` (mask-ROM lines for fetch), ``invalidate`` (instruction cache),
-    ``poison`` (a line of that domain was lost on its way to memory), ``domain_clean`` (region unit;
-    never together with ``miss.clean_start``), ``write_failed`` (sticky: some line was lost), ``event_dcache_evict``
-    (one cycle per dirty line written back).
+    Members: ``miss`` and ``cache`` (see ``doors``), ``lines`` (line cipher), ``instruction``, ``rom`` (mask-ROM lines
+    for fetch), ``invalidate`` (instruction cache), ``poison`` (a line of that domain was lost on its way to memory),
+    ``domain_clean`` (region unit; never together with ``miss.clean_start``), ``write_failed`` (sticky: some line was
+    lost), ``event_dcache_evict`` (one cycle per dirty line written back).
     Errors: ``fill_error`` for a data line with a bad beat; the beats themselves carry it for the instruction cache;
     instruction lines outside RAM and ROM get eight beats with ``error`` and no bus cycle.
     Protects: a physical line is in the first-level caches under one domain at a time, and goes to memory under its own.
