@@ -71,10 +71,10 @@ async def exchange(ctx, bus, sent, source):
     return got
 
 
-@pytest.mark.parametrize("divider,delay", [(0, 0), (1, 0), (1, 2), (3, 1), (3, 6), (62, 30)])
+@pytest.mark.parametrize("divider,delay", [(0, 0), (1, 0), (1, 2), (3, 1), (3, 6), (30, 20)])
 def test_bytes_go_both_ways_at_every_speed(divider, delay):
     dut, source = SpiController(), seeded()
-    answers, sent = source.randbytes(20), source.randbytes(20)
+    answers, sent = source.randbytes(10), source.randbytes(10)
     device = Device(dut, answers, delay)
 
     async def bench(ctx):
@@ -86,7 +86,7 @@ def test_bytes_go_both_ways_at_every_speed(divider, delay):
 
     run(dut, bench, background=(device.bench,))
     assert device.heard == list(sent)
-    assert device.selections == [20]
+    assert device.selections == [10]
     assert min(device.half_periods) == divider + 1
 
 

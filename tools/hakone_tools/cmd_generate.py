@@ -136,7 +136,7 @@ def command(
                 pass
         program = rom_file(rom)
         if unit in TOPS and program is not None:
-            raise ValueError("--rom: goes with the unit hakone only; leave it out for a board")
+            raise ValueError("--rom: a board has our own boot program; leave it out, or generate the unit hakone")
         text = _board(unit, config, pins) if unit in TOPS else verilog.generate(config, unit, program)
         if output:
             target.write_text(text)
