@@ -1,6 +1,7 @@
 /* The part of C's stdio.h that bare-metal programs need: formatted output to the serial port or into memory.
  *
- * Conversions: d i u x X c s p and %%, with flags '-' and '0', width, precision (of strings), '*', and h hh l ll z. */
+ * Conversions: d i u x X c s p f and %%, with flags '-' and '0', width, precision (of strings and f), '*', and
+ * h hh l ll z. */
 #ifndef HAKONE_STDIO_H
 #define HAKONE_STDIO_H
 

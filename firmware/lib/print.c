@@ -54,22 +54,79 @@ static void put_field(struct sink *out, const struct conversion *c, const char *
     }
 }
 
-static void put_number(struct sink *out, const struct conversion *c, uint64_t value, unsigned base, const char *digits,
-                       char sign)
+/* The digits of a number, ending before `end`; returns the first. */
+static char *put_digits(char *end, uint64_t value, unsigned base, const char *digits)
 {
-    char text[20]; /* 2^64 has 20 decimal digits */
-    char *p = text + sizeof text;
-
     while (value > UINT32_MAX) { /* the long division is slow on 32 bits: only as long as it is needed */
-        *--p = digits[value % base];
+        *--end = digits[value % base];
         value /= base;
     }
     uint32_t low = (uint32_t)value;
     do {
-        *--p = digits[low % base];
+        *--end = digits[low % base];
         low /= base;
     } while (low);
+    return end;
+}
+
+static void put_number(struct sink *out, const struct conversion *c, uint64_t value, unsigned base, const char *digits,
+                       char sign)
+{
+    char text[20]; /* 2^64 has 20 decimal digits */
+    char *p = put_digits(text + sizeof text, value, base, digits);
+
     put_field(out, c, p, (size_t)(text + sizeof text - p), sign);
+}
+
+/* A double in fixed notation, without floating-point arithmetic: programs that print none need none linked. Digits are
+ * those of the exact value, the last one rounded half up. From 2^64 on it is printed as "inf". */
+static void put_double(struct sink *out, const struct conversion *c, double value)
+{
+    uint64_t bits, whole = 0, part = 0; /* part: what is behind the point, in 2^-64 */
+    char text[20 + 1 + 18];             /* digits of 2^64, the point, and as many places as there may be */
+    const unsigned places = c->precision < 0 ? 6 : c->precision > 18 ? 18 : (unsigned)c->precision;
+    char *const end = text + sizeof text;
+    char *p = end - places;
+
+    memcpy(&bits, &value, sizeof bits);
+    const char sign = bits >> 63 ? '-' : c->plus;
+    const int power = (int)(bits >> 52 & 0x7FF) - 1075; /* of the mantissa's last bit */
+    const uint64_t mantissa = (bits & 0xFFFFFFFFFFFFF) | (uint64_t)(power > -1075) << 52;
+    if (power > 11) {
+        struct conversion word = *c;
+
+        word.pad = ' ';
+        put_field(out, &word, power == 972 && bits << 12 ? "nan" : "inf", 3, sign);
+        return;
+    }
+    if (power >= 0) {
+        whole = mantissa << power;
+    } else if (power > -64) {
+        whole = mantissa >> -power;
+        part = mantissa << (64 + power);
+    } else if (power > -128) {
+        part = mantissa >> (-64 - power);
+    }
+    for (; p < end; p++) { /* times ten; what overflows is the digit */
+        const uint64_t low = (part & UINT32_MAX) * 10;
+        const uint64_t high = (part >> 32) * 10 + (low >> 32);
+
+        *p = (char)('0' + (high >> 32));
+        part = high << 32 | (low & UINT32_MAX);
+    }
+    unsigned carry = (unsigned)(part >> 63);
+    for (p = end; carry && p > end - places;) {
+        p--;
+        carry = *p == '9';
+        *p = carry ? '0' : (char)(*p + 1);
+    }
+    p = end - places;
+    if (places) {
+        *--p = '.';
+    }
+    whole += carry; /* what is as large as 2^64 - 1 has no places to round */
+    p = put_digits(p, whole, 10, "0123456789");
+    put_field(out, c, p, (size_t)(end - p), sign);
 }
 
 static uint64_t next_unsigned(va_list *arguments, int longs)
@@ -147,6 +204,9 @@ static void convert(struct sink *out, char kind, const struct conversion *c, va_
         break;
     case 'X':
         put_number(out, c, next_unsigned(arguments, c->longs), 16, "0123456789ABCDEF", 0);
+        break;
+    case 'f':
+        put_double(out, c, va_arg(*arguments, double));
         break;
     case 'c':
         one = (char)va_arg(*arguments, int);

@@ -66,7 +66,7 @@ def test_ticks_interrupt_and_resume_the_program(tmp_path):
     int main(void)
     {
         uint32_t x = 1, n = 60000;
-        for (uint32_t i = 0; i < n; i++) { x = x * 1664525u + 1013904223u; }
+        for (uint32_t i = 0; i < n; i++) { x = (x ^ x >> 15) * 1664525u + 1013904223u; } /* no two steps join */
         printf("%08lx\\n", (unsigned long)x);
         return 0;
     }
@@ -74,7 +74,7 @@ def test_ticks_interrupt_and_resume_the_program(tmp_path):
     result = run(encrypted(tmp_path, body))
     x = 1
     for _ in range(60000):
-        x = (x * 1664525 + 1013904223) & 0xFFFF_FFFF
+        x = ((x ^ x >> 15) * 1664525 + 1013904223) & 0xFFFF_FFFF
     assert result.status == 0 and result.uart == f"{x:08x}\n".encode()
     ticks = result.events["interrupt"]
     assert ticks >= result.cycles // 50_000 - 2 > 0

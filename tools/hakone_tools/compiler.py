@@ -8,8 +8,9 @@ reasons:
 * ``-fno-sanitize=undefined`` and an explicit ``-O`` level: ``zig cc`` otherwise inserts checks whose run-time
   part is missing;
 * ``-g``: ``zig cc`` strips symbols otherwise;
-* no unrolling by default, and a second scheduling behind the allocation of registers: ``-mtune`` would bring these
-  along, but ``zig cc`` takes only the schedule of another processor.
+* unrolling by LLVM's general rules, and a second scheduling behind the allocation of registers: ``-mtune`` would bring
+  these along, but ``zig cc`` takes only the schedule of another processor;
+* ``-fomit-frame-pointer``: ``zig cc`` keeps frame pointers otherwise.
 """
 
 import dataclasses

@@ -36,7 +36,7 @@ CORE_TICKS get_time(void)
 
 secs_ret time_in_secs(CORE_TICKS ticks)
 {
-    return ticks / CYCLES_PER_SECOND;
+    return (secs_ret)ticks / CYCLES_PER_SECOND;
 }
 
 void portable_init(core_portable *p, int *argc, char *argv[])

@@ -1,4 +1,5 @@
 /* Exercises the library; the test knows what must be printed. */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -94,6 +95,12 @@ int main(void)
     printf("[%u] [%x] [%X] [%08lx] [%llu]\n", 4294967295u, 0xbeefu, 0xbeefu, 0xcafeul, 18446744073709551615ull);
     printf("[%lld] [%c] [%s] [%8s] [%-8s] [%.3s] [%*d] [%%]\n", -9223372036854775807ll - 1, 'x', "text", "right", "left",
            "cut off", 4, 7);
+    volatile double zero = 0, third = 1.0 / 3, large = 1e19, small_one = 1e-30; /* not known to the compiler */
+    printf("[%f] [%f] [%.3f] [%.0f] [%.0f]\n", zero, third, -third, third * 3 / 2, 2.5);
+    printf("[%8.2f] [%-8.2f] [%08.2f] [%+.1f] [%.1f]\n", 3.14159, 3.14159, -3.14159, 9.95, 9.94);
+    printf("[%f] [%f] [%.18f] [%f] [%f] %s\n", large, small_one, 0.1, 1e300 * 1e300, 18446744073709551616.0, "behind");
+    double whole, part = modf(-3.25 - zero, &whole);
+    printf("[%.2f] [%.2f] [%.2f] [%.2f] [%.4f]\n", whole, part, floor(-0.5 - zero), fmod(7.5 + zero, 2), sqrt(2 + zero));
     printf("%d %s\n", snprintf(small, sizeof small, "%s", "longer than that"), small);
     printf("heap %s\n", heap_is_sound() ? "ok" : "BROKEN");
     printf("copies %s\n", copies_are_sound() ? "ok" : "BROKEN");
