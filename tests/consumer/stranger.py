@@ -62,7 +62,7 @@ def run(sources: list[Path], top: str, bench: str, folder: Path, **environment: 
         sources=sources,
         hdl_toplevel=top,
         build_dir=folder / "build",
-        build_args=["--assert", *(f"-Wno-{name}" for name in WAIVED), "-CFLAGS", "-O1"],
+        build_args=["--assert", *(f"-Wno-{name}" for name in WAIVED), "-CFLAGS", "-O0"],
         timescale=("1ns", "1ps"),
         log_file=folder / "build.log",
     )

@@ -18,7 +18,7 @@ from amaranth.back import verilog
 from amaranth.lib import wiring
 
 from ..isa import VERSION
-from ..parts import aes128_enc
+from ..parts import aes128_enc, line_cipher_unit
 from ..parts.document import PartDocument
 from ..soc.config import SocConfig
 
@@ -57,6 +57,12 @@ UNITS = {
     for u in (
         Unit("hakone", "the whole system-on-chip", _soc),
         Unit("aes128_enc", "AES-128 encryption, AXI4-Stream", lambda _: aes128_enc.Aes128Enc(), aes128_enc.DOCUMENT),
+        Unit(
+            "line_cipher",
+            "memory encryption with its entries, AXI4 to AXI4",
+            lambda _: line_cipher_unit.LineCipherUnit(),
+            line_cipher_unit.DOCUMENT,
+        ),
     )
 }
 
