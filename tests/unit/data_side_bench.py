@@ -8,9 +8,10 @@ from amaranth.sim import Simulator
 from amaranth_bench import CLOCK_PERIOD_SECONDS
 from data_side_models import DeviceModel, FetchModel, LineModel
 from data_side_reference import Entry, Op, Reference, State
+from lookup_model import RangeTable
 from segment_model import base_word
 
-from hakone.bus.core_ports import ExecState, MemoryOp, RegionMatch
+from hakone.bus.core_ports import ExecState, MemoryOp
 from hakone.isa.cause import Cause, Sub
 from hakone.memory.data_side import DataSide
 from hakone.protect.segments import SegmentRegisters
@@ -29,30 +30,15 @@ class Harness(wiring.Component):
         self.reset = Signal()
 
     def elaborate(self, platform):
-        """Compare with every entry."""
+        """Put the table and the segment registers beside it."""
         m = Module()
         m.domains.sync = domain = ClockDomain()
         m.d.comb += domain.rst.eq(self.reset)
         m.submodules.unit = unit = self.unit
         m.submodules.segments = self.segments
         wiring.connect(m, unit.segments, self.segments.read[1])
-        port = unit.lookup
-        for entry in self.entries:
-            inside = (port.line >= entry.first) & (port.line <= entry.last)
-            with m.If((port.context == entry.context) & inside):
-                m.d.comb += port.match.eq(
-                    RegionMatch.const(
-                        {
-                            "hit": 1,
-                            "algorithm": entry.algorithm,
-                            "flags": int(entry.flags),
-                            "domain": entry.domain,
-                            "key_slot": entry.key_slot,
-                            "owner": entry.owner,
-                            "segment_base": entry.latched_base,
-                        }
-                    )
-                )
+        m.submodules.table = table = RangeTable(self.entries)
+        wiring.connect(m, unit.lookup, table.port)
         return m
 
 

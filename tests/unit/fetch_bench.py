@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 
 from amaranth import Module
 from amaranth.lib import data, wiring
+from lookup_model import RangeTable
 from segment_model import SegmentModel, base_word
 
-from hakone.bus.core_ports import BranchKind, ExecState, RegionMatch
+from hakone.bus.core_ports import BranchKind, ExecState
 from hakone.core.fetch import FetchUnit
 from hakone.isa.cause import Cause, Sub
 from hakone.isa.formats import Algorithm, RegionFlag
@@ -149,14 +150,8 @@ class Guarded(wiring.Component):
         m.submodules.fetch = self.fetch
         m.submodules.segments = self.segments
         wiring.connect(m, self.fetch.segments, self.segments.read[0])
-        lookup = self.fetch.lookup
-        for region in self.world.regions:
-            here = (lookup.line >= region.first) & (lookup.line <= region.last)
-            with m.If((lookup.context == region.context) & here):
-                fields = {"hit": 1, "algorithm": region.algorithm, "flags": int(region.flags)}
-                numbers = {"domain": region.domain, "key_slot": region.key_slot, "owner": region.owner}
-                numbers["segment_base"] = region.latched_base
-                m.d.comb += lookup.match.eq(RegionMatch.const(fields | numbers))
+        m.submodules.table = table = RangeTable(self.world.regions)
+        wiring.connect(m, self.fetch.lookup, table.port)
         return m
 
 

@@ -89,6 +89,8 @@ def test_invalidation_meets_a_line_on_its_way():
 
     async def bench(ctx):
         core = Core(ctx, top.fetch, world, seeded(), max_delay=0, gap_chance=0.0)
+        await fetch(core, LINE + 6, 1)  # from then on the range is at hand
+        core.miss_unit.requests.clear()
         for wait in range(3, 14):
             await core.cycle(flush=True)
             for _ in range(12):

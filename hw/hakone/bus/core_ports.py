@@ -58,10 +58,30 @@ class Fault(data.Struct):
 
 
 class LookupPort(wiring.Signature):
-    """Combinational attribute look-up: ``context`` and ``line`` out, ``match`` in the same cycle."""
+    """A side's copies of attribute ranges to the walker that fills them.
+
+    ``bare``, combinational for ``context``: no entry belongs to it, so that every line of it is without a match.
+    ``want`` with ``context`` and ``line`` asks for the range around a line, and is repeated until a copy holds it.
+    ``done`` (one cycle) brings an answer to one of the requests so far: for ``owner`` (a context) the lines ``first``
+    to ``last``, both included, all have ``match``. ``forget``: no copy is good after this cycle, nor is an answer
+    that comes in it.
+    """
 
     def __init__(self):
-        super().__init__({"context": Out(4), "line": Out(LINE_BITS), "match": In(RegionMatch)})
+        super().__init__(
+            {
+                "context": Out(4),
+                "line": Out(LINE_BITS),
+                "want": Out(1),
+                "bare": In(1),
+                "done": In(1),
+                "owner": In(4),
+                "first": In(LINE_BITS),
+                "last": In(LINE_BITS),
+                "match": In(RegionMatch),
+                "forget": In(1),
+            }
+        )
 
 
 class FetchedInstruction(data.Struct):

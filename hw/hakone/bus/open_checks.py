@@ -34,6 +34,7 @@ class OpenCheck(enum.IntEnum, shape=5):
     FETCH = 20  #: encrypted mode fetches from anywhere
     RELEASE_OWNER = 21  #: whatever code runs in a context may release the regions and windows of another owner
     WINDOW_OWNER = 22  #: a window is used by whatever code runs in its context
+    LOOKUP_STALE = 23  #: setik and clrk leave copies of the old attribute ranges in use
 
 
 OPEN_BITS = max(OpenCheck) + 1

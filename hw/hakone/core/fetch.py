@@ -12,6 +12,7 @@ from amaranth.utils import ceil_log2
 
 from ..bus.core_ports import FetchPort, InstructionMissPort, LookupPort
 from ..bus.open_checks import OpenCheck, is_open
+from ..crypto.lookup import RangeCopies, any_inside, chosen_match
 from ..isa.formats import Algorithm, RegionFlag
 from ..memory.doors import LINE_LOG2, InvalidatePort
 from ..memory.icache import InstructionCache
@@ -27,13 +28,18 @@ EXECUTE_BIT = ceil_log2(RegionFlag.EXECUTE)
 AUTOMATIC_BIT = ceil_log2(RegionFlag.AUTOMATIC)
 
 
+CODE_COPIES = 2  #: attribute ranges at hand: the code that runs, and what it calls
+
+
 class FetchUnit(wiring.Component):
     """Delivers the instructions of the predicted path, one a cycle.
 
     A redirect in cycle t gives the first instruction in t+2 when its line is held; a predicted transfer costs nothing
     while the queue holds an instruction. A miss costs four cycles besides the request itself (found in t+2, asked for
     in t+3; after the last beat in cycle u the instruction comes in u+3). The first block of a segment after a switch of
-    context or a write to the segment registers costs two, or three when the data side asks too. After a fault, a flush
+    context or a write to the segment registers costs two, or three when the data side asks too. A block whose attribute
+    range is not at hand is withdrawn in the cycle after and tried again every third cycle until the range has come
+    (``lookup_walk``); never so in a context without entries. After a fault, a flush
     and a reset nothing is fetched until the next redirect. In the cycle of a redirect or of ``flush_start`` the core
     must not take an instruction.
 
@@ -53,7 +59,7 @@ class FetchUnit(wiring.Component):
     port : In(FetchPort())
         The core. ``flush_busy`` as in ``InstructionCache.flush_busy``.
     lookup : Out(LookupPort())
-        Region of the block in the fetch stage, by its virtual line. Its answer is kept with the block.
+        Attribute ranges. What holds for the block in the fetch stage, by its virtual line, is kept with the block.
     segments : Out(SegmentReadPort())
         Segment registers.
     miss : Out(InstructionMissPort())
@@ -102,7 +108,9 @@ class FetchUnit(wiring.Component):
         m.submodules.trial = trial = FetchTrial()
         m.submodules.align = align = Aligner()
         m.submodules.checks = checks = FetchSegments(self._switches)
+        m.submodules.copies = copies = RangeCopies(CODE_COPIES, self._switches)
         connect(m, checks.read, flipped(self.segments))
+        connect(m, copies.port, flipped(self.lookup))
         connect(m, flipped(self.invalidate), cache.invalidate)
         connect(m, cache.miss, flipped(self.miss))
         connect(m, align.instruction, flipped(self.port.instruction))
@@ -128,10 +136,9 @@ class FetchUnit(wiring.Component):
             address.fill_idle.eq(cache.fill_idle),
             address.fill_ended.eq(cache.fill_ended),
             address.fill_failed.eq(cache.fill_failed),
-            self.lookup.context.eq(port.state.context),
-            self.lookup.line.eq(address.pc[5:]),
+            address.known.eq(trial.known),
         ]
-        self._place(m, origin, address, checks)
+        self._place(m, origin, address, checks, copies)
         m.d.comb += [
             queue.entry.data.eq(cache.data),
             queue.entry.block.eq(address.pc[2:]),
@@ -168,16 +175,21 @@ class FetchUnit(wiring.Component):
         self._connect_predictor(m, predictor, address, trial, align, cut)
         return m
 
-    def _place(self, m, origin, address, checks):
+    def _place(self, m, origin, address, checks, copies):
         """What the segment, the look-up and the address map say of the block in the fetch stage."""
-        match, place = self.lookup.match, checks.physical
+        match, place = chosen_match(copies.inside, copies.match), checks.physical
+        moved = [copy.segment_base != checks.segment_base for copy in copies.match]
         m.d.comb += [
+            copies.wanted.eq(address.valid),
+            copies.context.eq(self.port.state.context),
+            copies.line.eq(address.pc[5:]),
+            origin.known.eq(copies.ready),
             checks.valid.eq(address.valid),
             checks.state.eq(self.port.state),
             checks.pc.eq(address.pc),
             origin.refused.eq(checks.refused),
             origin.rule.eq(checks.rule),
-            origin.moved.eq(match.segment_base != checks.segment_base),
+            origin.moved.eq(any_inside(copies.inside, moved)),
             origin.region.eq(match.hit & (match.algorithm != Algorithm.NONE)),
             origin.execute.eq(match.flags[EXECUTE_BIT]),
             origin.automatic.eq(match.flags[AUTOMATIC_BIT]),

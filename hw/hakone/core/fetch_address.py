@@ -27,6 +27,8 @@ class FetchTrial(wiring.Component):
     missed : Out(1)
         It must be withdrawn; a fill of ``missed_line`` : Out(26) in ``missed_domain`` : Out(4) is needed. Low with
         ``drop``.
+    known : Out(1)
+        The look-up had an answer for it. If not, it is ``missed``, but no fill is needed: it is tried again.
     refused : Out(1)
         It carries a fault. Nothing after it is of use.
     """
@@ -44,6 +46,7 @@ class FetchTrial(wiring.Component):
     missed: Out(1)
     missed_line: Out(26)
     missed_domain: Out(4)
+    known: Out(1)
     refused: Out(1)
 
     def elaborate(self, platform):
@@ -59,8 +62,9 @@ class FetchTrial(wiring.Component):
         fault = judge(m, origin, self.encrypted, self.automatic, self.anywhere, "trial_fault")
         hit = present & (held_domain == origin.domain)
         m.d.comb += [
-            self.good.eq(fault.valid | hit),
-            self.refused.eq(valid & fault.valid),
+            self.known.eq(origin.known),
+            self.good.eq(origin.known & (fault.valid | hit)),
+            self.refused.eq(valid & origin.known & fault.valid),
             self.missed.eq(valid & ~self.good & ~self.drop),
             self.missed_domain.eq(origin.domain),
         ]
@@ -79,7 +83,8 @@ class FetchAddress(wiring.Component):
     cut : In(1), cut_pc : In(31)
         Go on there as soon as no fill is on its way.
     missed : In(1)
-        The block pushed in the cycle before was not held: go on with it when its line has come.
+        The block pushed in the cycle before was not held: go on with it when its line has come; at once when it is not
+        ``known`` : In(1) whether it may be fetched.
     refused : In(1)
         The block pushed in the cycle before carries a fault: as ``stop``.
     taken : In(1), target : In(31)
@@ -100,6 +105,7 @@ class FetchAddress(wiring.Component):
     cut: In(1)
     cut_pc: In(31)
     missed: In(1)
+    known: In(1)
     refused: In(1)
     taken: In(1)
     target: In(31)
@@ -119,7 +125,7 @@ class FetchAddress(wiring.Component):
         waiting, wanted, replay_pc, trial_pc, next_pc = Signal(), Signal(), Signal(31), Signal(31), Signal(31)
         m.d.comb += [
             self.push.eq(self.valid & self.ready & ~self.missed & ~self.refused),
-            self.fill_start.eq(self.missed & self.fill_idle),
+            self.fill_start.eq(self.missed & self.known & self.fill_idle),
             self.next_block.eq(next_pc[2:]),
             next_pc.eq(self.pc),
         ]
@@ -141,7 +147,7 @@ class FetchAddress(wiring.Component):
         with m.Elif(self.cut):
             m.d.sync += [self.valid.eq(0), waiting.eq(1), wanted.eq(0), replay_pc.eq(self.cut_pc)]
         with m.Elif(self.missed):  # with another fill on its way, the replay misses again and then starts its own
-            m.d.sync += [self.valid.eq(0), waiting.eq(1), wanted.eq(self.fill_idle), replay_pc.eq(trial_pc)]
+            m.d.sync += [self.valid.eq(0), waiting.eq(1), wanted.eq(self.fill_idle & self.known), replay_pc.eq(trial_pc)]
         with m.Elif(self.refused):
             m.d.sync += self.valid.eq(0)
         with m.Elif(waiting & (self.fill_idle | self.fill_ended)):

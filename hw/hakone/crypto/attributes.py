@@ -1,9 +1,8 @@
 """Attribute registers: which lines of which context lie under which domain, key slot, owner and rights.
 
-Clock domain ``sync``. The ranges, which every look-up compares at once, stand in flops; the rest of an entry stands
-in a small memory that a look-up reads at the index it found (two read ports: fetch and data). The comparison itself is
-``lookup.AttributeLookup``. What the region unit must know of an entry stands once more in a memory that it walks.
-Requirement AR-02 names the fields.
+Clock domain ``sync``. The entries stand in small memories that are read one entry at a time: by the walker that finds
+the range around a line (``lookup_walk.AttributeWalker``), and, with what the region unit must know, by that unit.
+Every access looks at copies of the ranges in use (``lookup.RangeCopies``). Requirement AR-02 names the fields.
 """
 
 from amaranth import Cat, Module, Mux, Signal
@@ -14,12 +13,11 @@ from ..bus.core_ports import LINE_BITS
 from ..isa.formats import Algorithm, RegionFlag
 
 ENTRIES_MAX = 16  #: entries that an index of four bits can name
-READ_PORTS = 2  #: fetch and data
 CONTEXTS = 16
 
 
 class AttributeRange(data.Struct):
-    """What a look-up compares: the owner context and the first and last line, both inside the range."""
+    """The context that an entry belongs to, and its first and last line, both inside the range."""
 
     context: 4
     start_line: LINE_BITS
@@ -27,7 +25,7 @@ class AttributeRange(data.Struct):
 
 
 class AttributeContent(data.Struct):
-    """What a look-up reads: cipher, key-store slot and key size in bytes, rights, domain and owner index.
+    """What holds for an entry's lines: cipher, key-store slot and key size in bytes, rights, domain and owner index.
 
     ``domain`` is 0 for a window to plain memory. ``owner`` is 0 for a window that a boot record installed: no owner id.
     ``segment_base``: see ``bus.core_ports.RegionMatch``; it means nothing for a window.
@@ -64,20 +62,21 @@ class AttributePlace(data.Struct):
 
 
 class AttributeReadPort(wiring.Signature):
-    """From a look-up to the registers: every range out of flops, and the content of entry ``index`` in the same cycle.
-
-    A place without an entry has context 0, which never matches; its ``content`` means nothing. ``entries``: 1 to 16.
+    """From the walker of the look-ups to the registers: entry ``index`` in the same cycle, whether there is one
+    (``used``), and whether there is one behind it (``more``). ``contexts`` has a bit for each context with an entry.
+    ``changes``: an entry is installed or removed at the end of this cycle.
     """
 
-    def __init__(self, entries: int):
-        if not 1 <= entries <= ENTRIES_MAX:
-            raise ValueError(f"entries = {entries}: 1 to {ENTRIES_MAX} are possible")
-        self.entries = entries
+    def __init__(self):
         super().__init__(
             {
-                "range": In(AttributeRange).array(entries),
                 "index": Out(4),
+                "used": In(1),
+                "more": In(1),
+                "range": In(AttributeRange),
                 "content": In(AttributeContent),
+                "contexts": In(CONTEXTS),
+                "changes": In(1),
             }
         )
 
@@ -99,32 +98,30 @@ class AttributeRegisters(wiring.Component):
     ``install.ready`` is low when every place is taken: nothing is ever overwritten. ``free`` is the number of places
     left. ``walk`` shows places one by one and removes; not in a cycle in which an entry is installed. Synchronous reset
     empties all. The caller installs only entries that do not overlap another one of the same context, and none of
-    context 0; the look-up ignores entries of context 0 in any case.
+    context 0; no look-up ever finds an entry of context 0.
 
     Parameters: ``entries``, 1 to 16. Members: ``install`` (stream of ``AttributeEntry``), ``free`` (0 to ``entries``),
-    ``walk`` and ``read`` (``AttributeWalkPort``, two ``AttributeReadPort``, seen from this side), ``contexts`` (bit per
+    ``walk`` and ``read`` (``AttributeWalkPort``, ``AttributeReadPort``, seen from this side), ``contexts`` (bit per
     context that has an entry). Errors: ``ValueError`` for an impossible number of entries.
     """
 
     def __init__(self, entries: int = ENTRIES_MAX):
-        port = AttributeReadPort(entries)
+        if not 1 <= entries <= ENTRIES_MAX:
+            raise ValueError(f"entries = {entries}: 1 to {ENTRIES_MAX} are possible")
         self._entries = entries
         super().__init__(
             {
                 "install": In(stream.Signature(AttributeEntry)),
                 "free": Out(range(entries + 1), init=entries),
                 "walk": In(AttributeWalkPort()),
-                "read": In(port).array(READ_PORTS),
+                "read": In(AttributeReadPort()),
                 "contexts": Out(CONTEXTS),
             }
         )
 
     def elaborate(self, _platform) -> Module:
-        """Flops for the ranges, memories for the rest, and which places are taken."""
+        """Memories for the entries, and which places are taken."""
         m = Module()
-        m.submodules.contents = contents = memory.Memory(shape=AttributeContent, depth=ENTRIES_MAX, init=[])
-        m.submodules.places = places = memory.Memory(shape=AttributePlace, depth=ENTRIES_MAX, init=[])
-        ranges = [Signal(AttributeRange, name=f"range_{n}") for n in range(self._entries)]
         used, lowest = Signal(self._entries), Signal(4)
         taken, remove, entry = Signal(), Signal(), self.install.payload
         for n in reversed(range(self._entries)):
@@ -136,33 +133,31 @@ class AttributeRegisters(wiring.Component):
             remove.eq(self.walk.remove & self.walk.place.used),
         ]
         code = entry.content.flags[RegionFlag.EXECUTE.bit_length() - 1]
-        for store, value in (
-            (contents, entry.content),
-            (places, Cat(1, entry.counted, entry.range, entry.content.domain, code, entry.content.owner)),
+        place = Cat(1, entry.counted, entry.range, entry.content.domain, code, entry.content.owner)
+        read, walk = self.read, self.walk
+        for name, shape, value, shown in (
+            ("ranges", AttributeRange, entry.range, ((read.index, read.range),)),
+            ("contents", AttributeContent, entry.content, ((read.index, read.content),)),
+            ("places", AttributePlace, place, ((walk.index, walk.place),)),
         ):
+            m.submodules[name] = store = memory.Memory(shape=shape, depth=ENTRIES_MAX, init=[])
             write = store.write_port()
             m.d.comb += [write.addr.eq(lowest), write.data.eq(value), write.en.eq(taken)]
+            for index, target in shown:
+                port = store.read_port(domain="comb")
+                m.d.comb += [port.addr.eq(index), target.eq(port.data)]
+        m.d.comb += [
+            walk.place.used.eq(used.bit_select(walk.index, 1)),
+            read.used.eq(used.bit_select(read.index, 1)),
+            read.more.eq((used >> read.index)[1:].any()),
+            read.contexts.eq(self.contexts),
+            read.changes.eq(taken | remove),
+        ]
         m.d.sync += self.free.eq(self.free - taken + remove)
-        context = Mux(taken, entry.range.context, self.walk.place.range.context)
-        with m.If(taken | (remove & self.walk.last)):
+        context = Mux(taken, entry.range.context, walk.place.range.context)
+        with m.If(taken | (remove & walk.last)):
             m.d.sync += self.contexts.bit_select(context, 1).eq(taken)
         for n in range(self._entries):
-            # A removed entry's lines are overwritten by whatever stands there: without a context they mean nothing.
-            with m.If((taken | remove) & (Mux(taken, lowest, self.walk.index) == n)):
-                m.d.sync += [
-                    ranges[n].eq(entry.range),
-                    ranges[n].context.eq(entry.range.context & taken.replicate(4)),
-                    used[n].eq(taken),
-                ]
-        for port in self.read:
-            content = contents.read_port(domain="comb")
-            m.d.comb += [content.addr.eq(port.index), port.content.eq(content.data)]
-            for n in range(self._entries):
-                m.d.comb += port.range[n].eq(ranges[n])
-        place = places.read_port(domain="comb")
-        m.d.comb += [
-            place.addr.eq(self.walk.index),
-            self.walk.place.eq(place.data),
-            self.walk.place.used.eq(used.bit_select(self.walk.index, 1)),
-        ]
+            with m.If((taken | remove) & (Mux(taken, lowest, walk.index) == n)):
+                m.d.sync += used[n].eq(taken)
         return m

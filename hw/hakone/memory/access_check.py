@@ -1,6 +1,7 @@
 """May this code touch this line as data? The rules of protected regions for one part of an access.
 
-Purely combinational; it runs beside the cache look-up, and its answer gates everything that follows.
+Purely combinational. There is one for every copied range (``crypto.lookup``), and none of them sees the address: what
+it needs stands in flops, so that its answer is there before the range is known.
 """
 
 from amaranth import Module, Signal, Value
@@ -14,7 +15,7 @@ from ..isa.formats import Algorithm, RegionFlag
 
 
 class AccessCheck(wiring.Component):
-    """Rules for a data access whose address gave ``match``.
+    """Rules for a data access to what ``match`` describes.
 
     Encrypted code must hit an entry that has the right. A region (an entry with an algorithm) must in addition belong
     to the code's owner or be open to any, and when it holds code, the key must be the running code's. So must a window

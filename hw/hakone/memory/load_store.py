@@ -14,8 +14,9 @@ from amaranth.lib.wiring import In, Out
 from ..bus.core_ports import LoadStorePort, LookupPort
 from ..bus.probe import StoreRecord
 from ..bus.register_bus import RegisterBus
+from ..crypto.lookup import RangeCopies
 from ..isa.cause import Cause, Sub
-from ..isa.formats import Algorithm
+from ..isa.formats import SEGMENT_SHIFT
 from ..protect.checks import DataSegments
 from ..protect.doors import SegmentReadPort
 from .access_judge import AccessJudge
@@ -25,13 +26,18 @@ from .doors import LINE_LOG2, CacheGeometry, CacheLookupPort, MissPort
 from .memory_stage import FillChoice, MemoryStage, Reservation
 
 
+DATA_COPIES = 4  #: attribute ranges at hand: code's constants, data, stack, and memory shared or plain
+
+
 class LoadStoreUnit(wiring.Component):
     """Executes one memory instruction after the other in the memory stage.
 
     Cycles, from the first in the memory stage, busy ones in brackets: a load or store that hits 1 (0); an AMO 2 (1); a
     load over a 64-bit boundary 2 (1); a store over a 32-bit boundary 3 (2); a device access 3 (2) and the device's
     wait; a fault 2 (1). A miss is asked for in the second cycle and looked up again in the cycle after the line's last
-    beat. The first access to a segment after a switch of context or a write to the segment registers takes 2 more.
+    beat. The first access to a segment after a switch of context or a write to the segment registers takes 3 more, and the
+    first access to an attribute range (or to a gap between such ranges) that is not at hand n+4 more, where n is the
+    entry's number, or for a gap that of the last entry; not in a context without entries.
     The segment judges the whole access, then each part is judged by itself: region rules, looked up by virtual line,
     then the physical map. A misaligned access first looks at both parts; only
     then may one of them miss, use the register bus, or be written. A fault comes with the address of the lower part
@@ -41,7 +47,7 @@ class LoadStoreUnit(wiring.Component):
     byte's address in one cycle, and does nothing else.
 
     Parameters: ``geometry`` of the cache; ``switches``: see ``bus.open_checks``.
-    Members: ``port`` (core), ``lookup`` (attribute look-up of the part at work), ``segments`` (segment registers),
+    Members: ``port`` (core), ``lookup`` (attribute ranges), ``segments`` (segment registers),
     ``devices`` (devices and mask-ROM
     loads; an access is issued once and only for an instruction that completes), ``cache``, ``miss``, ``store`` (the
     write that takes effect in this cycle, for the probe), ``event_dcache_miss``, ``event_uncached``,
@@ -76,13 +82,15 @@ class LoadStoreUnit(wiring.Component):
         m = Module()
         self._stage = MemoryStage(self._geometry)
         m.submodules.checks = self._checks = DataSegments(self._switches)
-        m.submodules.judge = self._judge = AccessJudge(self._geometry, self._switches)
+        m.submodules.copies = self._copies = RangeCopies(DATA_COPIES, self._switches)
+        m.submodules.judge = self._judge = AccessJudge(self._geometry, DATA_COPIES, self._switches)
         m.submodules.shape = self._shape = AccessShape()
         m.submodules.aligner = self._aligner = LoadAligner(self._geometry)
         m.submodules.atomic = self._atomic = AtomicUnit()
         m.submodules.choice = self._choice = FillChoice(self._geometry)
         m.submodules.reservation = self._reservation = Reservation()
         wiring.connect(m, self._checks.read, wiring.flipped(self.segments))
+        wiring.connect(m, self._copies.port, wiring.flipped(self.lookup))
         self._connect(m)
         self._fsm = self._control(m)
         self._answer(m)
@@ -95,11 +103,12 @@ class LoadStoreUnit(wiring.Component):
     def _connect(self, m):
         """What does not depend on the state."""
         stage, judge, shape, choice, miss = self._stage, self._judge, self._shape, self._choice, self.miss
-        checks = self._checks
-        self._split, self._finishing = Signal(), Signal()
+        checks, copies = self._checks, self._copies
+        self._split, self._finishing, self._ready = Signal(), Signal(), Signal()
         m.d.comb += [
-            self.lookup.context.eq(self.port.state.context),
-            self.lookup.line.eq(stage.addr[LINE_LOG2:]),
+            self._ready.eq(checks.ready & copies.ready),
+            copies.context.eq(self.port.state.context),
+            copies.line.eq(stage.addr[LINE_LOG2:]),
             self.cache.line_set.eq(self._geometry.set_of(stage.addr[LINE_LOG2:])),
             [getattr(judge, name).eq(getattr(stage, name)) for name in ("reads", "writes", "atomic", "probe")],
             [
@@ -113,7 +122,9 @@ class LoadStoreUnit(wiring.Component):
             judge.segment_rule.eq(checks.rule),
             judge.misaligned.eq(shape.misaligned),
             judge.state.eq(self.port.state),
-            judge.match.eq(self.lookup.match),
+            [judge.match[n].eq(copies.match[n]) for n in range(DATA_COPIES)],
+            judge.inside.eq(copies.inside),
+            judge.bare.eq(copies.bare),
             judge.tags.eq(self.cache.tags),
             shape.offset.eq(stage.base[:3]),
             shape.size_log2.eq(stage.size_log2),
@@ -122,7 +133,7 @@ class LoadStoreUnit(wiring.Component):
             self._atomic.memory.eq(stage.kept),
             self._atomic.operand.eq(stage.wdata),
             choice.line.eq(checks.physical[LINE_LOG2:]),
-            choice.domain.eq(self.lookup.match.domain),
+            choice.domain.eq(judge.domain),
             [getattr(choice, name).eq(getattr(self.cache, name)) for name in ("tags", "dirty", "oldest")],
             choice.ways.eq(judge.ways),
             self._reservation.word.eq(checks.physical[2:]),
@@ -141,15 +152,16 @@ class LoadStoreUnit(wiring.Component):
 
     def _control(self, m):
         """The state machine. ``LOOKUP`` is also the idle state."""
-        stage, miss = self._stage, self.miss
+        stage, miss, copies = self._stage, self.miss, self._copies
         active = self._active = Signal()
         with m.FSM(name="state") as fsm:
             with m.State("LOOKUP"):
                 m.d.comb += [
-                    self._checks.valid.eq(stage.valid),
-                    active.eq(stage.valid & ~miss.held & self._checks.ready),
+                    self._checks.valid.eq(stage.valid & ~self._checks.ready),
+                    self._copies.wanted.eq(stage.valid),
+                    active.eq(stage.valid & ~miss.held & self._ready),
                 ]
-                with m.If(stage.valid & (miss.held | ~self._checks.ready)):
+                with m.If(stage.valid & (miss.held | ~self._ready)):
                     m.next = "REPLAY"
                 with m.Elif(active):
                     self._decide(m)
@@ -161,8 +173,9 @@ class LoadStoreUnit(wiring.Component):
                 m.d.sync += stage.first_there.eq(1)
                 self._go_to_second(m)
                 m.next = "REPLAY"
-            with m.State("REPLAY"):  # the RAMs are read again for the part at work
-                with m.If(~miss.held):
+            with m.State("REPLAY"):  # the RAMs are read again for the part at work, while the copies are filled
+                m.d.comb += [self._checks.valid.eq(1), self._copies.wanted.eq(1)]
+                with m.If(~miss.held & self._checks.next_ready & copies.ready):
                     m.next = "LOOKUP"
             with m.State("MISS"):
                 m.d.comb += miss.fill_valid.eq(1)
@@ -244,8 +257,9 @@ class LoadStoreUnit(wiring.Component):
         state = self._fsm.ongoing
         ending = self._ending = state("MODIFY") | state("WRITE_FIRST") | state("DONE")
         undisturbed = ~(stage.second | stage.checked | stage.filled)
-        match = self.lookup.match
-        done = (self._judge.present & self._judge.allowed & self._finishing) | (stage.probe & ~self._checks.refused)
+        # A hit implies that the range is here; a probe waits for it because ``protected`` is part of its answer.
+        probed = stage.probe & ~self._checks.refused & self._copies.ready
+        done = (self._judge.hit & self._finishing) | probed
         m.d.comb += [
             # What a fill brought or a first look found must stay until it is used; else the cache may be taken away,
             # and the look-up is done again.
@@ -257,8 +271,8 @@ class LoadStoreUnit(wiring.Component):
             port.rdata.eq(self._aligner.value),
             port.fault.eq(Mux(state("DONE"), stage.fault, 0)),
             port.fault_addr.eq(Mux(stage.fault_second, stage.addr, stage.base)),
-            port.protected.eq(match.hit & (match.algorithm != Algorithm.NONE)),
-            port.physical.eq(self._checks.physical),
+            port.protected.eq(Mux(state("LOOKUP"), self._judge.protected, stage.protected)),
+            port.physical.eq(Mux(state("LOOKUP"), self._checks.physical, stage.physical)),
         ]
         # The register bus lies outside the boundary: while no access is under way its wires are zero, or every address
         # and every store would be seen there. The register's other bytes are nobody's business outside either.
@@ -300,6 +314,14 @@ class LoadStoreUnit(wiring.Component):
             self.cache.index.eq(
                 Mux(self._ending | (looking & ~to_second), geometry.index_of(self.port.request.addr), own)
             ),
+            # While the row is not here, it is the one of the access at work that is asked for.
+            self._checks.next_segment.eq(
+                Mux(
+                    self._ending | (looking & ~to_second & ~self._checks.valid),
+                    self.port.request.addr[SEGMENT_SHIFT:],
+                    stage.addr[SEGMENT_SHIFT:],
+                )
+            ),
             self.cache.line_set.eq(geometry.set_of(stage.addr[LINE_LOG2:])),
         ]
 
@@ -309,12 +331,13 @@ class LoadStoreUnit(wiring.Component):
         state, reservation = self._fsm.ongoing, self._reservation
         found, complete, stored, ending = Signal(), Signal(), Signal(), Signal()
         addr = Mux(state("WRITE_FIRST"), stage.base, stage.addr)
-        place = Mux(state("WRITE_FIRST"), stage.first_physical, self._checks.physical)
+        place = Mux(state("WRITE_FIRST"), stage.first_physical, stage.physical)
+        place = Mux(state("LOOKUP"), self._checks.physical, place)
         lanes = Mux(state("MODIFY"), self._atomic.result, shape.lanes)
         strobe = Mux(stage.second & ~state("WRITE_FIRST"), shape.second_strobe, shape.first_strobe)
         stores = stage.writes & ~stage.modifies & (~stage.conditional | reservation.reserved)
         m.d.comb += [
-            found.eq(self._active & judge.present & judge.allowed),
+            found.eq(self._active & judge.hit),
             complete.eq(Mux(stage.second, stage.first_there, ~self._split)),
             stored.eq(found & stores & complete),
             ending.eq(state("WRITE_FIRST") | state("MODIFY")),
@@ -327,10 +350,10 @@ class LoadStoreUnit(wiring.Component):
             store.addr.eq(Cat(Const(0, 2), place[2:])),
             store.data.eq(lanes),
             store.strobe.eq(strobe),
-            store.protected.eq(Mux(ending, stage.first_protected, self.lookup.match.domain != 0)),
+            store.protected.eq(Mux(state("LOOKUP"), judge.domain != 0, stage.first_protected)),
             store.encrypted.eq(self.port.state.encrypted),
             reservation.reserve.eq(found & stage.atomic & ~stage.writes),
-            reservation.overwrite.eq(stored | state("MODIFY")),
+            reservation.overwrite.eq(stored | (found & stage.modifies)),
             reservation.end.eq(
                 state("WRITE_FIRST")
                 | (self._active & stage.conditional & ~judge.refused & ~reservation.reserved)
@@ -348,12 +371,13 @@ class LoadStoreUnit(wiring.Component):
                 stage.fault_second.eq(stage.second),
                 stage.fill.eq(self._choice.fill),
                 stage.physical.eq(self._checks.physical),
+                stage.protected.eq(judge.protected),
             ]
             with m.If(~stage.second):
                 m.d.sync += [
                     stage.first_ways.eq(judge.ways),
                     stage.first_physical.eq(self._checks.physical),
-                    stage.first_protected.eq(self.lookup.match.domain != 0),
+                    stage.first_protected.eq(judge.domain != 0),
                     # A store-conditional keeps its status: 1 unless the reservation stands.
                     stage.kept.eq(Mux(stage.conditional, ~self._reservation.reserved, self._aligner.raw)),
                 ]

@@ -35,6 +35,7 @@ class MemoryStage:
         self.base = Signal(32)  # address of the instruction
         self.addr = Signal(32)  # address of the part at work
         self.physical = Signal(32)  # where that part lies, from its look-up on
+        self.protected = Signal()  # it hit a region with a cipher; like ``physical``
         self.first_physical = Signal(32)  # where the first part lies
         self.second = Signal()  # the part at work is the second one
         self.checked = Signal()  # both parts have passed their checks

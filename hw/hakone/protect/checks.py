@@ -13,7 +13,7 @@ from ..bus.core_ports import ExecState
 from ..bus.open_checks import OpenCheck, is_open
 from ..isa.cause import Sub
 from ..isa.formats import SEGMENT_SHIFT
-from .doors import BASE_BITS, OFFSET_BITS, PAGE_BITS, SEGMENT_BITS, SegmentReadPort
+from .doors import BASE_BITS, OFFSET_BITS, PAGE_BITS, SEGMENT_BITS, SegmentReadPort, SegmentRow
 from .segments import SegmentCopy
 
 
@@ -30,14 +30,20 @@ class DataSegments(wiring.Component):
     is ``SEGMENT_STRADDLE`` when only that is wrong. The whole access is judged, whichever part is at work; with neither
     ``reads`` nor ``writes`` no right is needed.
 
+    The row is read a cycle ahead, so that the check and the addition begin with a register: ``next_segment`` is the
+    segment of the access that will be looked at in the next cycle. When it was not, or the row has changed meanwhile,
+    ``ready`` is low.
+
     Parameters: ``switches``: see ``bus.open_checks``.
-    Members: ``read`` (segment registers); ``valid`` (an access is looked at), ``state``, ``base`` (address of the
-    access), ``addr`` (of the part at work), ``size_log2``, ``reads``, ``writes`` in; out, in the same cycle: ``ready``
-    (the row is here; while it is low the rest means nothing), ``refused`` with ``rule``, ``segment_base`` (bits 31..12)
-    and ``physical`` (of ``addr``). With segments off nothing is refused and ``physical`` is ``addr``.
+    Members: ``read`` (segment registers); ``next_segment``; ``valid`` (its row is needed), ``state``, ``base`` (address
+    of the access), ``addr`` (of the part at work), ``size_log2``, ``reads``, ``writes`` in; out, in the same cycle:
+    ``next_ready`` (the row of ``next_segment`` is here), ``ready`` (that of ``addr`` is; while it is low the rest means
+    nothing), ``refused`` with ``rule``, ``segment_base`` (bits 31..12) and ``physical`` (of ``addr``). With segments
+    off nothing is refused and ``physical`` is ``addr``.
     """
 
     read: Out(SegmentReadPort())
+    next_segment: In(SEGMENT_BITS)
     valid: In(1)
     state: In(ExecState)
     base: In(32)
@@ -45,6 +51,7 @@ class DataSegments(wiring.Component):
     size_log2: In(2)
     reads: In(1)
     writes: In(1)
+    next_ready: Out(1)
     ready: Out(1)
     refused: Out(1)
     rule: Out(Sub)
@@ -58,27 +65,19 @@ class DataSegments(wiring.Component):
     def elaborate(self, _platform) -> Module:
         """Compare, then the first rule that fails."""
         m = Module()
-        m.submodules.copy = copy = SegmentCopy()
-        wiring.connect(m, copy.read, wiring.flipped(self.read))
-        row, enabled, segment = copy.row, self.read.enabled, self.addr[SEGMENT_SHIFT:]
+        row = self._row(m)
         last, more, outside, inner, unfit = Signal(OFFSET_BITS + 1), Signal(2), Signal(), Signal(), Signal()
         ring = Signal(2)
         m.d.comb += [
-            copy.wanted.eq(self.valid),
-            copy.context.eq(self.state.context),
-            copy.segment.eq(segment),
-            self.ready.eq(copy.ready),
-            self.segment_base.eq(Mux(enabled, row.base, flat_base(segment))),
-            self.physical.eq(
-                Cat(self.addr[:PAGE_BITS], (self.segment_base + self.addr[PAGE_BITS:SEGMENT_SHIFT])[:BASE_BITS])
-            ),
+            self.segment_base.eq(row.base),
+            self.physical.eq(Cat(self.addr[:PAGE_BITS], (row.base + self.addr[PAGE_BITS:SEGMENT_SHIFT])[:BASE_BITS])),
             ring.eq(~self.state.level),
             more.eq(Cat(self.size_log2.any(), self.size_log2[1])),  # bytes after the first
             last.eq(self.base[:SEGMENT_SHIFT] + more),
             outside.eq(((last > row.limit) | row.wraps) & ~is_open(self._switches, OpenCheck.SEGMENT_LIMIT)),
             inner.eq(ring > row.ring),
             unfit.eq((self.reads & ~row.read) | (self.writes & ~row.write)),
-            self.refused.eq(enabled & (~row.present | inner | unfit | outside)),
+            self.refused.eq(self.read.enabled & (~row.present | inner | unfit | outside)),
         ]
         with m.If(self.refused):
             with m.If(~row.present):
@@ -92,6 +91,28 @@ class DataSegments(wiring.Component):
             with m.Else():
                 m.d.comb += self.rule.eq(Sub.SEGMENT_LIMIT)
         return m
+
+    def _row(self, m: Module):
+        """The row that was read ahead, and whether it is that of the access."""
+        m.submodules.copy = copy = SegmentCopy()
+        wiring.connect(m, copy.read, wiring.flipped(self.read))
+        enabled = self.read.enabled
+        row, good, read_for, asked_for = Signal(SegmentRow), Signal(), Signal(9), Signal(9)
+        m.d.comb += [
+            copy.wanted.eq(self.valid),
+            copy.context.eq(self.state.context),
+            copy.segment.eq(self.next_segment),
+            self.next_ready.eq(copy.ready & ~self.read.forget),
+            asked_for.eq(Cat(self.addr[SEGMENT_SHIFT:], self.state.context, enabled)),
+            self.ready.eq(good & (read_for == asked_for)),
+        ]
+        m.d.sync += [
+            row.eq(copy.row),
+            row.base.eq(Mux(enabled, copy.row.base, flat_base(self.next_segment))),
+            good.eq(self.next_ready),
+            read_for.eq(Cat(self.next_segment, self.state.context, enabled)),
+        ]
+        return row
 
 
 class FetchSegments(wiring.Component):

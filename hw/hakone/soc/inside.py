@@ -20,7 +20,7 @@ from ..crypto.domains import DomainTable
 from ..crypto.fuses import FusePort
 from ..crypto.install_switch import InstallSwitch
 from ..crypto.key_store import KeyStore
-from ..crypto.lookup import AttributeLookup
+from ..crypto.lookup_walk import AttributeWalker
 from ..crypto.region_unit import RegionUnit
 from ..isa.events import Event
 from ..memory.data_side import DataSide
@@ -103,16 +103,12 @@ class Inside(wiring.Component):
         wiring.connect(m, core.segments, segments.port)
         wiring.connect(m, fetch.segments, segments.read[0])
         wiring.connect(m, data_side.segments, segments.read[1])
-        m.submodules.fetch_lookup = fetch_lookup = AttributeLookup(config.attribute_entries, self._switches)
-        m.submodules.data_lookup = data_lookup = AttributeLookup(config.attribute_entries, self._switches)
+        m.submodules.walker = walker = AttributeWalker(self._switches)
         m.submodules.domains = domains = DomainTable(ports=2)
         m.submodules.boot_loader = loader = BootLoader(config.ram_bytes, config.attribute_entries)
-        for lookup, port, part in (
-            (fetch_lookup, attributes.read[0], fetch),
-            (data_lookup, attributes.read[1], data_side),
-        ):
-            wiring.connect(m, lookup.registers, port)
-            wiring.connect(m, part.lookup, lookup.port)
+        wiring.connect(m, walker.registers, attributes.read)
+        for side, part in zip(walker.sides, (fetch, data_side), strict=True):
+            wiring.connect(m, part.lookup, side)
         wiring.connect(m, data_side.poison, domains.poison)
         for number, port in enumerate((line_cipher.read_domain, line_cipher.write_domain)):
             wiring.connect(m, port, domains.read[number])
