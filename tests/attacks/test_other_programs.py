@@ -303,6 +303,28 @@ def test_description_in_the_open_is_refused(tmp_path):
     assert statuses(1, RegionStatus.DONE)(control, program) and not statuses(1, RegionStatus.DONE)(seen, program)
 
 
+def closed_window(program: Program) -> dict:
+    """The program's own code shows a value in a window, takes the window away, and stores its secret there by mistake;
+    then the operating system looks.
+    """
+    place = spare(program)
+    shown = [*install(notes(program), window(place, 256)), keep(place, MORE), do("clrk", place)]
+    return {
+        0: [*begin(program, 1), do("run", 1), do("load", place)],
+        1: [inside(program, 1), *shown, keep(place, SECRET)],
+    }
+
+
+def test_window_that_was_released_is_closed_at_once(tmp_path):
+    """The copy of the range that was in use is gone with the entry. Control: it stays, and the secret goes out."""
+    program = actors.build(tmp_path)
+    job = actors.job("closed", program, closed_window(program))
+    seen, control = (observe(preset, [job], tmp_path)["closed"] for preset in (CLOSED, "sim_open_lookup_stale"))
+    rows = [r.values[:2] for r in records(seen, program, 0) if r.operation == actors.RUN]
+    assert rows == [(CAUSE_REGION, Sub.REGION_NO_ENTRY.value)]
+    assert answers(seen, program, 0, actors.LOAD) == [MORE] and loaded(0)(control, program)
+
+
 def test_owner_still_has_its_data_after_an_alias_was_read(closed, programs):
     """29: the other key's reading has cost the owner nothing."""
     assert loaded(1)(closed["29"], programs[29])

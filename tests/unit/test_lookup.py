@@ -192,7 +192,7 @@ def test_what_is_at_hand_costs_no_cycle_and_what_is_not_its_place_in_the_walk():
     async def bench(ctx):
         for n in range(6):
             entry = {"context": 1, "start": 100 * n + 50, "end": 100 * n + 99, "algorithm": Algorithm.NONE}
-            entries.append(entry | {name: n + 1 for name in FIELDS[1:]})
+            entries.append(entry | dict.fromkeys(FIELDS[1:], n + 1))
             await _install(ctx, dut, entries[-1])
         for n in (3, 0, 5):  # an entry of place n, then a gap
             assert await _look(ctx, dut, 1, entries, 1, 100 * n + 70) == (n + 3, True)
@@ -212,7 +212,7 @@ def test_the_copy_used_last_is_never_replaced():
     async def bench(ctx):
         for n in range(8):
             entry = {"context": 3, "start": 2 * n, "end": 2 * n, "algorithm": Algorithm.NONE}
-            entries.append(entry | {name: n for name in FIELDS[1:]})
+            entries.append(entry | dict.fromkeys(FIELDS[1:], n))
             await _install(ctx, dut, entries[-1])
         source = seeded()
         for _ in range(40):

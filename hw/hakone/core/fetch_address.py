@@ -147,7 +147,7 @@ class FetchAddress(wiring.Component):
         with m.Elif(self.cut):
             m.d.sync += [self.valid.eq(0), waiting.eq(1), wanted.eq(0), replay_pc.eq(self.cut_pc)]
         with m.Elif(self.missed):  # with another fill on its way, the replay misses again and then starts its own
-            m.d.sync += [self.valid.eq(0), waiting.eq(1), wanted.eq(self.fill_idle & self.known), replay_pc.eq(trial_pc)]
+            m.d.sync += [self.valid.eq(0), waiting.eq(1), wanted.eq(self.fill_start), replay_pc.eq(trial_pc)]
         with m.Elif(self.refused):
             m.d.sync += self.valid.eq(0)
         with m.Elif(waiting & (self.fill_idle | self.fill_ended)):

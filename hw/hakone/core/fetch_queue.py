@@ -11,10 +11,10 @@ from ..isa.cause import Cause, Sub
 class FetchOrigin(data.Struct):
     """What decides whether a block may be executed, as the look-up and the address map told it.
 
-    ``known``: the look-up had an answer; without it nothing else counts. ``refused``: its segment forbids it, by ``rule``. ``region``: a region with a cipher matched; ``execute``: with that
-    right; ``automatic``: mode follows the fetch there; ``moved``: its segment has another base than when the region was
-    bound to its place. ``fetchable``: memory or mask ROM; ``error``: the bus answered with an error. The numbers are
-    those of the match.
+    ``known``: the look-up had an answer; without it nothing else counts. ``refused``: its segment forbids it, by
+    ``rule``. ``region``: a region with a cipher matched; ``execute``: with that right; ``automatic``: mode follows the
+    fetch there; ``moved``: its segment has another base than when the region was bound to its place. ``fetchable``:
+    memory or mask ROM; ``error``: the bus answered with an error. The numbers are those of the match.
     """
 
     known: 1

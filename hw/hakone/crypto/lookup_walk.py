@@ -4,7 +4,7 @@ Clock domain ``sync``. One for both sides of the core; what it finds is kept in 
 AR-02; the entries are ``attributes.AttributeRegisters``.
 """
 
-from amaranth import Cat, Module, Mux, Signal, Value
+from amaranth import Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -13,6 +13,8 @@ from ..bus.open_checks import OpenCheck, is_open
 from .attributes import AttributeReadPort
 
 SIDES = 2  #: 0 fetch, 1 data
+#: Fields of an entry that go into a copy.
+COPIED = ("algorithm", "flags", "domain", "key_slot", "owner", "segment_base")
 
 
 class AttributeWalker(wiring.Component):
@@ -90,7 +92,3 @@ class AttributeWalker(wiring.Component):
                 port.forget.eq(registers.changes),
             ]
         return m
-
-
-#: Fields of an entry that go into a copy.
-COPIED = ("algorithm", "flags", "domain", "key_slot", "owner", "segment_base")

@@ -25,7 +25,6 @@ from .atomics import AtomicUnit
 from .doors import LINE_LOG2, CacheGeometry, CacheLookupPort, MissPort
 from .memory_stage import FillChoice, MemoryStage, Reservation
 
-
 DATA_COPIES = 4  #: attribute ranges at hand: code's constants, data, stack, and memory shared or plain
 
 
@@ -35,9 +34,10 @@ class LoadStoreUnit(wiring.Component):
     Cycles, from the first in the memory stage, busy ones in brackets: a load or store that hits 1 (0); an AMO 2 (1); a
     load over a 64-bit boundary 2 (1); a store over a 32-bit boundary 3 (2); a device access 3 (2) and the device's
     wait; a fault 2 (1). A miss is asked for in the second cycle and looked up again in the cycle after the line's last
-    beat. The first access to a segment after a switch of context or a write to the segment registers takes 3 more, and the
-    first access to an attribute range (or to a gap between such ranges) that is not at hand n+4 more, where n is the
-    entry's number, or for a gap that of the last entry; not in a context without entries.
+    beat. The first access to a segment after a switch of context or a write to the segment registers takes 3 more. The
+    first access to an attribute range that is not at hand takes n+4 more, where n is the entry's number (of the last
+    entry, if the address lies in none), and more while the walker answers the fetch unit; in a context without entries
+    it takes none.
     The segment judges the whole access, then each part is judged by itself: region rules, looked up by virtual line,
     then the physical map. A misaligned access first looks at both parts; only
     then may one of them miss, use the register bus, or be written. A fault comes with the address of the lower part
