@@ -217,11 +217,11 @@ class RegionBench:
     async def tables(self, ctx):
         """Everything that stands in the tables: entries by place, rows by number, keys by slot, contexts, poison."""
         registers, domains, keys = self.system.registers, self.system.domains, self.system.keys
-        port, entries, rows = registers.read[0], {}, {}
+        port, entries, rows = registers.read, {}, {}
         for n in range(self.entries):
             ctx.set(port.index, n)
-            place, content = ctx.get(port.range[n]), ctx.get(port.content)
-            if place.context:
+            place, content = ctx.get(port.range), ctx.get(port.content)
+            if ctx.get(port.used):
                 entries[n] = {name: getattr(place, name) for name in ("context", "start_line", "end_line")} | {
                     "algorithm": Algorithm(content.algorithm),
                     "flags": RegionFlag(content.flags),

@@ -93,11 +93,11 @@ def load(words, entries=16, seed=1):
             assert outcome.cycles < CYCLES_MAX
         outcome.status = [BootStatus(ctx.get(loader.boot_status[n])) for n in range(4)]
         outcome.contexts = ctx.get(loader.boot_contexts)
-        port = system.registers.read[0]
+        port = system.registers.read
         for n in range(entries):
             ctx.set(port.index, n)
-            if ctx.get(port.range[n].context):
-                entry = ctx.get(port.range[n]), ctx.get(port.content)
+            if ctx.get(port.used):
+                entry = ctx.get(port.range), ctx.get(port.content)
                 outcome.entries.append(entry)
         read = system.domains.read[0]
         for n in range(1, DOMAINS):
