@@ -10,15 +10,14 @@ from amaranth.lib.wiring import In, Out
 
 from ..bus.axi4 import Axi4
 from ..bus.core_ports import LineBeat, LineRead
-from ..crypto.attributes import AttributeRegisters
 from ..crypto.domains import DomainTable
 from ..crypto.key_store import KeyStore
-from ..crypto.lookup import AttributeLookup
 from ..memory.line_cipher import LineCipher
 from ..memory.xts import XtsLine
 from .document import PartDocument, flat
 from .entry_manager import EntryManager
 from .entry_registers import EntryRegisters
+from .parallel_lookup import ParallelLookup, ParallelRegisters
 from .read_side import ID_BITS, ReadSide
 from .verdict import FetchRequest, Verdict
 from .write_side import WriteSide
@@ -129,11 +128,11 @@ class LineCipherUnit(wiring.Component):
 
     def _connect_entries(self, m: Module, reads, writes, manager) -> None:
         """The attribute registers with a look-up for each direction."""
-        m.submodules.entries = entries = AttributeRegisters(self._entries)
+        m.submodules.entries = entries = ParallelRegisters(self._entries)
         wiring.connect(m, manager.entry, entries.install)
         wiring.connect(m, manager.walk, entries.walk)
         for n, (name, side) in enumerate((("read", reads), ("write", writes))):
-            m.submodules[f"{name}_lookup"] = lookup = AttributeLookup(self._entries)
+            m.submodules[f"{name}_lookup"] = lookup = ParallelLookup(self._entries)
             m.submodules[f"{name}_verdict"] = verdict = Verdict()
             wiring.connect(m, side.verdict, verdict.port)
             wiring.connect(m, verdict.lookup, lookup.port)

@@ -1,14 +1,15 @@
 """What an attribute entry says about an access of a foreign manager, and the requests that follow from it.
 
-Combinational. Part of ``line_cipher_unit``. The entries themselves are ``crypto.attributes``.
+Combinational. Part of ``line_cipher_unit``. The entries themselves are ``parallel_lookup``.
 """
 
 from amaranth import Module
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from ..bus.core_ports import LINE_BITS, LookupPort
+from ..bus.core_ports import LINE_BITS
 from ..isa.formats import RegionFlag
+from .parallel_lookup import ParallelLookupPort
 
 CONTEXT = 1  #: the one context whose entries there are
 
@@ -30,11 +31,11 @@ class VerdictPort(wiring.Signature):
 class Verdict(wiring.Component):
     """A line in no entry may be used as plain memory unless ``refuse`` is high; else its entry's rights hold.
 
-    Members: ``port`` (``VerdictPort``), ``lookup`` (``LookupPort``), ``refuse``.
+    Members: ``port`` (``VerdictPort``), ``lookup`` (``ParallelLookupPort``), ``refuse``.
     """
 
     port: In(VerdictPort())
-    lookup: Out(LookupPort())
+    lookup: Out(ParallelLookupPort())
     refuse: In(1)
 
     def elaborate(self, _platform) -> Module:
