@@ -1,7 +1,9 @@
 """A board's top module around a small stand-in for the system, all the way to a bitstream."""
 
+import json
 import re
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ from hakone.memory.sdram import SdramController
 from hakone.memory.sdram_timing import any_part
 from hakone.soc.config import PRESETS
 from hakone.soc.top import Hakone
+from hakone_tools import cmd_build
 from hakone_tools.cmd_build import device_of
 from hakone_tools.fpga.flow import Design, build
 
@@ -56,6 +59,21 @@ class Small(wiring.Component):
         return m
 
 
+#: Modules by the names that the report counts, instead of the whole system.
+SYSTEM = """
+module \\hakone.inside.boot_loader (input clk, output reg [7:0] x);
+  always @(posedge clk) x <= x * 3 + 1;
+endmodule
+module \\hakone.inside (input clk, output [7:0] x, output reg y);
+  \\hakone.inside.boot_loader boot_loader (.clk(clk), .x(x));
+  always @(posedge clk) y <= ^x;
+endmodule
+module hakone (input clk, output [7:0] x, output y);
+  \\hakone.inside inside (.clk(clk), .x(x), .y(y));
+endmodule
+"""
+
+
 @pytest.fixture
 def small(monkeypatch):
     """Boards get the small system."""
@@ -84,6 +102,34 @@ def test_flops_of_the_sdram_stand_in_the_pads(small, tmp_path):
     assert built.best.constraint_mhz == 50
     # Commands 4, bank 2, address 13, masks 2, data captured 16, and the chip's clock; its enable is constant.
     assert built.best.used["IOLOGIC"][0] + built.best.used["SIOLOGIC"][0] == 4 + 2 + 13 + 2 + 16 + 1
+
+
+def test_command_leaves_bitstream_report_and_nothing_for_others_to_read(small, hakone, monkeypatch, tmp_path):
+    system, fuses = tmp_path / "system.v", tmp_path / "x.fuses"
+    system.write_text(SYSTEM)
+    fuses.write_bytes(FUSES)
+    monkeypatch.setattr(cmd_build, "BUILD", tmp_path)
+    monkeypatch.setattr(cmd_build, "UNITS_TOLD", ())
+    monkeypatch.setattr(cmd_build.verilog, "generate_cached", lambda *_: system)
+    arguments = ("build", "--board", "ecpix5-85f", "--seeds", "2", "--fuses", fuses)
+    outcome = hakone(*arguments)
+    assert outcome.status == 0, outcome.err
+    folder = tmp_path / "fpga" / "ecpix5-85f-fused"
+    report = json.loads((folder / "report.json").read_text())
+    values = {r["name"]: r["value"] for r in report["records"]}
+    assert values["fpga.soc.fmax_mhz"] == values["fpga.soc.fmax_mhz.seed2"] > 50
+    assert values["fpga.core_caches_cipher.lut4"] == report["cells"]["hakone.inside"]["lut4"] - (
+        report["cells"]["hakone.inside.boot_loader"]["lut4"]
+    ) + (report["cells"]["hakone.inside"].get("lut4_carry", 0)) - (
+        report["cells"]["hakone.inside.boot_loader"].get("lut4_carry", 0)
+    )
+    assert len(report["paths"]) == 5 and report["best_seed"] == 2
+    assert [p.stat().st_mode & 0o077 for p in folder.rglob("*")] == [0] * len(list(folder.rglob("*")))
+    bitstream = folder / "ecpix5-85f.bit"
+    before = bitstream.read_bytes()
+    started = time.monotonic()
+    assert hakone(*arguments).status == 0
+    assert bitstream.read_bytes() == before and time.monotonic() - started < 20
 
 
 def test_lines_of_the_guide_make_a_bitstream(small, tmp_path):

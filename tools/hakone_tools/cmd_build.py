@@ -3,6 +3,8 @@
 import os
 import re
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -94,7 +96,9 @@ def command(
             raise ValueError(f"cipher, probe or open_checks: {problem}")
         if board is None:
             return build_unit(str(unit), config, numbers, jobs, target_mhz)
-        return build_board(board, config, read_fuses(fuses), numbers, jobs)
+        image = read_fuses(fuses)
+        with private() if image else nullcontext():
+            return build_board(board, config, image, numbers, jobs)
     except ValueError as e:
         culprit, _, rest = str(e).partition(": ")
         problem, _, remedy = rest.partition("; ")
@@ -103,6 +107,16 @@ def command(
         culprit, _, rest = str(e).partition(": ")
         problem, _, remedy = rest.rpartition("; ")
         raise ToolError(culprit, problem, remedy) from None
+
+
+@contextmanager
+def private() -> Iterator[None]:
+    """Files made in here can be read by their owner only: with fuses, all that is made holds the keys."""
+    before = os.umask(0o077)
+    try:
+        yield
+    finally:
+        os.umask(before)
 
 
 def place_unit(
@@ -131,8 +145,6 @@ def build_board(board: boards.Board, config: SocConfig, fuses: bytes | None, see
     writer = history.open_for("fpga")
     device = device_of(board)
     folder = BUILD / "fpga" / (f"{board.name}-fused" if fuses else board.name)
-    if fuses:
-        os.umask(0o077)  # Verilog, netlist and bitstream hold the keys
     source, pins = _sources(board, config, fuses, folder)
     system = verilog.generate_cached(config, BUILD / "verilog" / "cache").read_text()
     design = Design(board.name, source, board.top, device, pins, (system, "hakone"))
