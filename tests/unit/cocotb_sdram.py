@@ -16,7 +16,8 @@ async def soon(awaited, cycles: int = TIMEOUT_CYCLES):
 
 def regions(bench: Bench) -> list[int]:
     """Places that meet in banks and rows: the lowest ones, the highest, and some 64 KiB apart."""
-    return [RAM_BASE + n for n in (0, 0x1_0000, 0x2_1000, 0x10_0000, bench.size_bytes - 0x1000)]
+    places = (0, 0x1_0000, 0x2_1000, 0x10_0000, bench.size_bytes - 0x1000)
+    return list(dict.fromkeys(RAM_BASE + n % bench.size_bytes for n in places))
 
 
 async def traffic(bench: Bench, count: int) -> None:

@@ -79,12 +79,9 @@ class Bench:
 
     def __init__(self, dut, percent: int = 0, master: bool = False):
         self.dut = dut
-        given = sdram_bench.setting()
-        self.size_bytes, self.clock_hz = given["size_bytes"], given["clock_hz"]
-        self.cycles = sdram_bench.timed(self.size_bytes, self.clock_hz)
-        self.chip = sdram_bench.chip(self.size_bytes, self.clock_hz, **given["changes"])
         self.rng = random.Random(SEED * 1000 + percent)
         self.image: dict[int, int] = {}
+        self._set_up()
         dut._log.info(f"seed {SEED}, wait states {percent} %")
         cocotb.start_soon(Clock(dut.clk, 10, "ns").start())
         dut.rst.value = 1
@@ -102,6 +99,13 @@ class Bench:
             channel.log.setLevel("WARNING")
             if percent:
                 channel.set_pause_generator(pauses(random.Random(self.rng.random()), percent))
+
+    def _set_up(self) -> None:
+        """What stands behind the controller."""
+        given = sdram_bench.setting()
+        self.size_bytes, self.clock_hz = given["size_bytes"], given["clock_hz"]
+        self.cycles = sdram_bench.timed(self.size_bytes, self.clock_hz)
+        self.chip = sdram_bench.chip(self.size_bytes, self.clock_hz, **given["changes"])
 
     async def start(self) -> None:
         """Reset; the chip is clocked from here on."""

@@ -4,7 +4,7 @@ Source: data sheets named in ``sdram_timing``; Micron's chapter "Commands" for w
 """
 
 from amaranth import Module, Mux, Signal, unsigned
-from amaranth.lib import data, wiring
+from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
 from .sdram_timing import BANKS, BURST_WORDS, SdramCycles
@@ -63,7 +63,9 @@ class BankTable(wiring.Component):
         after_write = BURST_WORDS - 1 + t.wr
         held, settled = [], []
         opened = Signal(BANKS)
-        rows = [Signal(13, name=f"row{n}") for n in range(BANKS)]
+        m.submodules.rows = rows = memory.Memory(shape=13, depth=BANKS, init=[])
+        store = rows.write_port()
+        m.d.comb += [store.addr.eq(self.bank), store.data.eq(self.row), store.en.eq(self.activate)]
         for n in range(BANKS):
             mine = self.bank == n
             # Until the bank may be precharged, and until it takes the command that follows ACTIVE or PRECHARGE.
@@ -73,7 +75,7 @@ class BankTable(wiring.Component):
             settled.append(settle == 0)
             m.d.sync += [hold.eq(Mux(hold == 0, 0, hold - 1)), settle.eq(Mux(settle == 0, 0, settle - 1))]
             with m.If(self.activate & mine):
-                m.d.sync += [opened[n].eq(1), rows[n].eq(self.row), settle.eq(t.rcd - 1), hold.eq(t.ras - 1)]
+                m.d.sync += [opened[n].eq(1), settle.eq(t.rcd - 1), hold.eq(t.ras - 1)]
             with m.If(self.column & mine):
                 m.d.sync += hold.eq(Mux(self.write, after_write - 1, BURST_WORDS - 1))
             with m.If(self.precharge & mine):
@@ -85,17 +87,15 @@ class BankTable(wiring.Component):
         m.d.comb += self.all_quiet.eq(quiet.all())
         for number in range(self._lookups):
             place, state = self.place[number], self.state[number]
-            row, same = Signal(13, name=f"row_of_{number}"), Signal(name=f"same_{number}")
-            # What is open is chosen before it is compared: one comparison for each look-up.
+            port, same = rows.read_port(domain="comb"), Signal(name=f"same_{number}")
+            m.d.comb += [port.addr.eq(place.bank), same.eq(port.data == place.row)]
             with m.Switch(place.bank):
                 for n in range(BANKS):
                     with m.Case(n):
                         m.d.comb += [
-                            row.eq(rows[n]),
                             state.empty.eq(~opened[n]),
                             state.closed.eq(~opened[n] & settled[n]),
                             state.hit.eq(opened[n] & settled[n] & same),
                             state.conflict.eq(opened[n] & quiet[n] & ~same),
                         ]
-            m.d.comb += same.eq(row == place.row)
         return m
