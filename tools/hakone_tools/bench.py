@@ -25,7 +25,7 @@ from hakone.soc.config import PRESETS, SocConfig
 from hakone_sim import line_bench
 from hakone_sim.run import Result, simulate
 
-from . import bench_coremark, bench_lost, bench_sharing, bench_switches, history
+from . import bench_coremark, bench_lost, bench_sdram, bench_sharing, bench_switches, history
 from .errors import ToolError
 from .paths import BUILD, ROOT
 from .programs import KERNELS, Program, build_plain, build_sealed, kernel_sources
@@ -133,6 +133,13 @@ def sharing() -> Iterator[Record]:
         yield record(f"share.access.{name}.added", round(cost[name], 3), "cycles", private, "sharing")
 
 
+def sdram() -> Iterator[Record]:
+    """Lines, streams and kernels with an SDRAM chip at the pads."""
+    for figures in (bench_sdram.lines(), bench_sdram.kernels(WORK, kernel_cycles)):
+        for name, value, unit, plain in figures:
+            yield record(name, value, unit, plain, "sdram")
+
+
 def coremark(folder: Path) -> Iterator[Record]:
     """CoreMark out of ``folder``, plain and sealed. ``ToolError`` when it is no copy, ``RuntimeError`` when it finds an
     error.
@@ -171,6 +178,7 @@ PARTS: dict[str, Callable[[], Iterator[Record]]] = {
     "lines": lines,
     "switches": switches,
     "sharing": sharing,
+    "sdram": sdram,
     "kernels": kernels,
     "cache1k": small_caches,
 }
