@@ -107,7 +107,12 @@ def sdram_chip(config: SocConfig) -> dict[str, Any]:
 
 
 def arguments(config: SocConfig, program: Program, watch: Watch, folder: Path) -> list[str]:
-    """Arguments of the model for one run; files that it reads are put into ``folder``, which must outlive its start."""
+    """Arguments of the model for one run; files that it reads are put into ``folder``, which must outlive its start.
+
+    Raises ``InputError`` for a file with the memory's contents when memory is inside the system.
+    """
+    if config.memory == "bram" and watch.ram_out is not None:
+        raise InputError(watch.ram_out, "block RAM cannot be looked into", "run with memory = axi or sdram")
     words: dict[str, Any] = {
         "--ram-base": RAM_BASE,
         "--ram-bytes": config.ram_bytes,
