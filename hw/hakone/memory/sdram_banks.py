@@ -85,8 +85,9 @@ class BankTable(wiring.Component):
         m.d.comb += self.all_quiet.eq(quiet.all())
         for number in range(self._lookups):
             place, state = self.place[number], self.state[number]
-            # Each bank compares by itself while the place's bank is worked out. Rows in LUT RAM would take 50 LUT4 less
-            # and lower the rate from 80 to 62 MHz (Yosys 0.70 joins the look-ups behind a multiplexer).
+            # Each bank compares by itself while the place's bank is worked out. Rows in LUT RAM take 75 LUT4 less of 976
+            # (carry and LUT RAM counted) and lower the rate of the controller by itself from 90 to 62 MHz (Yosys 0.70,
+            # nextpnr-ecp5 0.11.1): Yosys joins the look-ups behind a multiplexer.
             with m.Switch(place.bank):
                 for n in range(BANKS):
                     with m.Case(n):
