@@ -85,7 +85,7 @@ class BankTable(wiring.Component):
         m.d.comb += self.all_quiet.eq(quiet.all())
         for number in range(self._lookups):
             place, state = self.place[number], self.state[number]
-            # Each bank compares by itself while the place's bank is worked out. Rows in LUT RAM take 75 LUT4 less (of 976
+            # Each bank compares while the place's bank is worked out. Rows in LUT RAM: 75 LUT4 less (of 976
             # with carry and LUT RAM), but the controller alone then does 62 MHz instead of 90 (Yosys 0.70 joins the
             # look-ups behind a multiplexer; nextpnr-ecp5 0.11.1).
             with m.Switch(place.bank):
