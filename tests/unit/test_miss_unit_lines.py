@@ -231,7 +231,7 @@ def test_fetch_takes_a_line_that_the_data_cache_holds_under_the_same_domain(dirt
     async def body(bench):
         await bench.do(store(BASE + 3) if dirty else load(BASE + 3))
         reads = len(bench.lines.read_log)
-        assert await fetch(bench, BASE + 3, 3) == 11
+        assert await fetch(bench, BASE + 3, 3) == 12
         assert len(bench.lines.read_log) == reads and not bench.lines.write_log
         assert await bench.do(load(BASE + 3)) == 1
 

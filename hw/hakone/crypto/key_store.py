@@ -22,8 +22,8 @@ class KeyStore(wiring.Component):
     """Sixteen slots, each with a data key (both directions) and a tweak key, of AES-128 or AES-256.
 
     ``install`` takes the words of a key, data key first. The first word makes the slot invalid. ``ready`` is low
-    while words are expanded, two cycles each; the word with ``last`` is taken in the cycle before the slot becomes
-    valid: 186 cycles for AES-128 and 250 for AES-256 when every word is there. A word out of order, with an algorithm
+    while words are expanded, two cycles each and one more for a word that comes in; the word with ``last`` is taken in the cycle before the slot becomes
+    valid: 194 cycles for AES-128 and 266 for AES-256 when every word is there. A word out of order, with an algorithm
     that is not AES-XTS, or a ``last`` at another place refuses the key: the words up to ``last`` are dropped, and the
     slot is wiped and stays invalid.
 
@@ -72,6 +72,7 @@ class KeyStore(wiring.Component):
         self._address = Signal(KeyAddress)
         self._words = Signal(4)  # which of the four words of the row are written
         self._word = Signal(32)
+        self._fits, self._ends = Signal(), Signal()  # the word looked at is the one that is due; it is the key's last
 
     def elaborate(self, _platform) -> Module:
         """Memories, and the order of things; the work of each state stands in a method."""
@@ -179,14 +180,18 @@ class KeyStore(wiring.Component):
         ends = self._tweak & self._index[:2].all() & (self._index[2] | ~self._long)
         fits = (given.slot == self._slot) & (given.algorithm == self._algorithm) & (given.index == due)
         with m.State("KEY"):
-            m.d.comb += self._expansion.from_key.eq(1)
+            m.d.sync += [self._fits.eq(fits & (given.last == ends)), self._ends.eq(ends)]
             with m.If(self.install.valid):
-                m.next = "DROP"
-                with m.If(fits & (given.last == ends)):
-                    m.d.comb += [self.install.ready.eq(~ends), self._expansion.step.eq(1)]
-                    m.d.comb += [self._raw.write.eq(1), self._raw.word.eq(given.word)]
-                    self._write_forward(m)
-                    m.next = "INVERSE"
+                m.next = "TAKE"
+            self._obey_cancel(m)
+        with m.State("TAKE"):
+            m.d.comb += self._expansion.from_key.eq(1)
+            m.next = "DROP"
+            with m.If(self._fits):
+                m.d.comb += [self.install.ready.eq(~self._ends), self._expansion.step.eq(1)]
+                m.d.comb += [self._raw.write.eq(1), self._raw.word.eq(given.word)]
+                self._write_forward(m)
+                m.next = "INVERSE"
             self._obey_cancel(m)
         with m.State("DROP"):
             m.d.comb += self.install.ready.eq(1)

@@ -23,7 +23,7 @@ class RegionUnit(wiring.Component):
     """Executes one command of ``port`` at a time.
 
     An installation takes about 60 cycles beside its loads, and for a region another 19 for each word of the key, and
-    when the key is new 186 (AES-128) or 250 (AES-256). A refusal or an abort ends within 50 cycles and has changed
+    when the key is new 194 (AES-128) or 266 (AES-256). A refusal or an abort ends within 50 cycles and has changed
     nothing. A release takes about 40 cycles, and when a domain ends with it the cleaning of its lines, the flush of the
     instruction cache and 34 cycles for the key. The core fetches anew after every command.
 

@@ -27,7 +27,7 @@ class MissUnit(wiring.Component):
     victim buffer, a word a cycle from that cycle on, ahead of the beats, and is written back beside the fill. The read
     waits while memory has yet to acknowledge the same line, and the start while the buffer is full (``DataFill``).
     Instruction miss: the data cache is looked at first (two cycles). Held there under the same domain, the line comes
-    from there, 64 bits a cycle from the fourth cycle on, dirty or not, and stays as it is; under another, it leaves the
+    from there, 64 bits a cycle from the fifth cycle on, dirty or not, and stays as it is; under another, it leaves the
     data cache, encrypted under its own domain, before memory is read. Else memory is asked in the third cycle.
     Cleaning: every dirty line is written back and stays, clean; between two lines misses come first. Cleaning of a
     domain: every line of it is invalidated, written back first when it is dirty.
@@ -71,6 +71,9 @@ class MissUnit(wiring.Component):
         self._instruction_set = geometry.set_of(self.instruction.line)
         self._walk = Signal(geometry.set_bits)
         self._cleaning, self._draining, self._from_start = Signal(), Signal(), Signal()
+        # What the tags of the set told, for the next cycle: with the next read of tags it was too long a way for one.
+        self._found_ways, self._found_dirty, self._found_same = Signal(geometry.ways), Signal(), Signal()
+        self._found = Signal(geometry.tag_layout)
         self._for_fetch = Signal()  # the cache is asked for on behalf of an instruction miss
         self._of_domain = Signal()  # what is cleaned is one domain, and none of its lines stays
         self._connect(m)
@@ -95,6 +98,8 @@ class MissUnit(wiring.Component):
             self._instruction_states(m)
             with m.State("CLEAN"):
                 self._clean_set(m)
+            with m.State("CLEAN_EVICT"):
+                self._clean_line(m)
             with m.State("CLEAN_COPY"):
                 m.d.comb += self.miss.hold.eq(1)
                 with m.If(self._copy.last):
@@ -238,6 +243,8 @@ class MissUnit(wiring.Component):
         }
         with m.State("PROBE"):
             self._probe(m)
+        with m.State("FOUND"):
+            self._give(m)
         with m.State("EVICT"):
             m.d.comb += self.miss.hold.eq(1)
             with m.If(copy.last):
@@ -257,17 +264,30 @@ class MissUnit(wiring.Component):
 
     def _probe(self, m):
         """The data cache's tags for the instruction miss are up: does it hold the line, and under which domain?"""
-        geometry, cache, instruction, copy = self._geometry, self.cache, self.instruction, self._copy
+        geometry, cache, instruction = self._geometry, self.cache, self.instruction
         held = Signal(geometry.ways)
         tag = geometry.tag_of(instruction.line)
         for way, entry in enumerate(cache.tags):
             m.d.comb += held[way].eq(entry.valid & (entry.tag == tag))
         holder = geometry.chosen_tag(cache.tags, held)
         m.d.comb += self.miss.hold.eq(1)
-        self._show_set(m, self._instruction_set)
-        with m.If(~held.any()):
+        m.d.sync += [
+            self._found_ways.eq(held),
+            self._found_dirty.eq((held & cache.dirty).any()),
+            self._found_same.eq(holder.domain == instruction.domain),
+            self._found.eq(holder),
+        ]
+        with m.If(held.any()):
+            m.next = "FOUND"
+        with m.Else():
             self._instruction_read(m)
-        with m.Elif(holder.domain == instruction.domain):
+
+    def _give(self, m):
+        """The data cache holds the line: give it to fetch, or let it go."""
+        cache, copy, held = self.cache, self._copy, self._found_ways
+        m.d.comb += self.miss.hold.eq(1)
+        self._show_set(m, self._instruction_set)
+        with m.If(self._found_same):
             m.d.comb += [
                 copy.start.eq(1),
                 copy.set_number.eq(self._instruction_set),
@@ -275,12 +295,12 @@ class MissUnit(wiring.Component):
                 copy.to_fetch.eq(1),
             ]
             m.next = "STREAM"
-        with m.Elif(~(held & cache.dirty).any()):
+        with m.Elif(~self._found_dirty):
             m.d.comb += [cache.tag_ways.eq(held), cache.tag.eq(0)]
             m.next = "READ"
         with m.Elif(self._victims.room):
             m.d.comb += [cache.tag_ways.eq(held), cache.tag.eq(0), cache.clean_ways.eq(held)]
-            self._evict(m, held, tag, holder.domain, self._instruction_set)
+            self._evict(m, held, self._found.tag, self._found.domain, self._instruction_set)
             m.next = "EVICT"
 
     def _instruction_read(self, m):
@@ -292,8 +312,8 @@ class MissUnit(wiring.Component):
             m.next = "READ"
 
     def _clean_set(self, m):
-        """Cleaning: the tags of one set are up. Write back its first dirty line, or go on to the next set."""
-        geometry, cache, victims = self._geometry, self.cache, self._victims
+        """Cleaning: the tags of one set are up. Find its first dirty line, or go on to the next set."""
+        geometry, cache = self._geometry, self.cache
         meant, dirty, first = Signal(geometry.ways), Signal(geometry.ways), Signal(geometry.ways)
         chosen = geometry.chosen_tag(cache.tags, first)
         for way, entry in enumerate(cache.tags):
@@ -304,13 +324,11 @@ class MissUnit(wiring.Component):
             first.eq(dirty & (~dirty + 1)[: geometry.ways]),
         ]
         self._show_set(m, self._walk)
+        m.d.sync += [self._found_ways.eq(first), self._found.eq(chosen)]
         with m.If(~self._cleaning | self._from_start):
             m.next = "IDLE"
         with m.Elif(dirty.any()):
-            with m.If(victims.room):
-                m.d.comb += cache.clean_ways.eq(first)
-                self._evict(m, first, chosen.tag, chosen.domain, self._walk)
-                m.next = "CLEAN_COPY"
+            m.next = "CLEAN_EVICT"
         with m.Else():
             with m.If(self._of_domain):  # what was dirty has been copied out and is looked at once more
                 m.d.comb += [cache.tag_ways.eq(meant), cache.tag.eq(0)]
@@ -323,10 +341,22 @@ class MissUnit(wiring.Component):
             with m.Elif(self.miss.fill_valid | self.instruction.valid):
                 m.next = "IDLE"
 
+    def _clean_line(self, m):
+        """Cleaning: write the line that was found back."""
+        m.d.comb += self.miss.hold.eq(1)
+        self._show_set(m, self._walk)
+        with m.If(~self._cleaning | self._from_start):
+            m.next = "IDLE"
+        with m.Elif(self._victims.room):
+            m.d.comb += self.cache.clean_ways.eq(self._found_ways)
+            self._evict(m, self._found_ways, self._found.tag, self._found.domain, self._walk)
+            m.next = "CLEAN_COPY"
+
     def _clean_control(self, m, fsm):
         """Cleaning: start, stop, and the end when memory has everything."""
         miss, of_domain = self.miss, self.domain_clean
-        busy = self._cleaning | self._draining | fsm.ongoing("CLEAN") | fsm.ongoing("CLEAN_COPY")
+        working = [fsm.ongoing(state) for state in ("CLEAN", "CLEAN_EVICT", "CLEAN_COPY")]
+        busy = self._cleaning | self._draining | Cat(working).any()
         m.d.comb += [miss.clean_busy.eq(busy), of_domain.busy.eq(busy)]
         with m.If(self._draining & self._victims.empty):
             m.d.sync += self._draining.eq(0)
