@@ -10,14 +10,15 @@ from amaranth.lib.wiring import In, Out
 
 from ..bus.axi4 import Axi4
 from ..bus.core_ports import LineBeat, LineRead
+from ..crypto.attributes import AttributeRegisters
 from ..crypto.domains import DomainTable
 from ..crypto.key_store import KeyStore
+from ..crypto.lookup_walk import AttributeWalker
 from ..memory.line_cipher import LineCipher
 from ..memory.xts import XtsLine
 from .document import PartDocument, flat
 from .entry_manager import EntryManager
 from .entry_registers import EntryRegisters
-from .parallel_lookup import ParallelLookup, ParallelRegisters
 from .read_side import ID_BITS, ReadSide
 from .verdict import FetchRequest, Verdict
 from .write_side import WriteSide
@@ -127,16 +128,16 @@ class LineCipherUnit(wiring.Component):
         return m
 
     def _connect_entries(self, m: Module, reads, writes, manager) -> None:
-        """The attribute registers with a look-up for each direction."""
-        m.submodules.entries = entries = ParallelRegisters(self._entries)
+        """The attribute registers, and one walker for both directions."""
+        m.submodules.entries = entries = AttributeRegisters(self._entries)
+        m.submodules.walker = walker = AttributeWalker()
+        wiring.connect(m, walker.registers, entries.read)
         wiring.connect(m, manager.entry, entries.install)
         wiring.connect(m, manager.walk, entries.walk)
         for n, (name, side) in enumerate((("read", reads), ("write", writes))):
-            m.submodules[f"{name}_lookup"] = lookup = ParallelLookup(self._entries)
             m.submodules[f"{name}_verdict"] = verdict = Verdict()
             wiring.connect(m, side.verdict, verdict.port)
-            wiring.connect(m, verdict.lookup, lookup.port)
-            wiring.connect(m, lookup.registers, entries.read[n])
+            wiring.connect(m, verdict.lookup, walker.sides[n])
             m.d.comb += verdict.refuse.eq(self._registers.refuse)
         m.d.comb += self._registers.free.eq(entries.free)
 

@@ -77,10 +77,12 @@ class ReadSide(wiring.Component):
                     m.next = "JUDGE"
             with m.State("JUDGE"):
                 allowed = self.verdict.read & possible(length, size, burst)
+                m.d.comb += self.verdict.want.eq(1)
                 m.d.sync += [domain.eq(self.verdict.domain), refused.eq(~allowed), come.eq(0)]
-                m.next = "SEND"
-                with m.If(allowed):
-                    m.next = "FETCH"
+                with m.If(self.verdict.ready):
+                    m.next = "SEND"
+                    with m.If(allowed):
+                        m.next = "FETCH"
             with m.State("FETCH"):
                 m.d.comb += self.fetch.valid.eq(1)
                 with m.If(self.fetch.ready):

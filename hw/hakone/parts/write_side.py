@@ -128,6 +128,7 @@ class WriteSide(wiring.Component):
                 m.next = "JUDGE"
         with m.State("JUDGE"):
             allowed = self.verdict.write & possible(self._length, self._size, self._burst)
+            m.d.comb += self.verdict.want.eq(1)
             m.d.sync += [
                 self._line.eq(self._address[LINE_LOG2:]),
                 self._number.eq(self.verdict.domain),
@@ -138,7 +139,8 @@ class WriteSide(wiring.Component):
                 self._line_error.eq(0),
                 self._address_sent.eq(0),
             ]
-            m.next = "COLLECT"
+            with m.If(self.verdict.ready):
+                m.next = "COLLECT"
 
     def _collect(self, m: Module, store) -> None:
         """Beats into the buffer, until the burst ends or leaves the line."""
