@@ -196,6 +196,7 @@ def test_limit_holds_unless_it_is_switched_off(unit, is_open):
         ctx.set(dut.read.done, 1)
         await ctx.tick()
         ctx.set(dut.read.done, 0)
+        await ctx.tick()  # the data side reads its row a cycle ahead
         for offset in (0xFE, 0x100):
             ctx.set(dut.pc if unit is FetchSegments else dut.base, offset >> (unit is FetchSegments))
             if unit is DataSegments:
@@ -216,6 +217,8 @@ def test_flat_segments_are_the_identity(unit):
             ctx.set(dut.state.level, rng.randrange(4))
             ctx.set(dut.state.context, rng.randrange(16))
             if unit is DataSegments:
+                ctx.set(dut.next_segment, addr >> 28)
+                await ctx.tick()
                 ctx.set(dut.base, addr)
                 ctx.set(dut.addr, addr)
                 ctx.set(dut.size_log2, rng.randrange(3))

@@ -23,10 +23,9 @@ class KeyStore(wiring.Component):
 
     ``install`` takes the words of a key, data key first. The first word makes the slot invalid. ``ready`` is low
     while words are expanded, two cycles each and one more for a word that comes in; the word with ``last`` is taken in
-    the cycle before the slot becomes valid: 194 cycles for AES-128 and 266 for AES-256 when every word is there.
-    A word out of order, with an algorithm
-    that is not AES-XTS, or a ``last`` at another place refuses the key: the words up to ``last`` are dropped, and the
-    slot is wiped and stays invalid.
+    the cycle before the slot becomes valid: 194 cycles for AES-128 and 266 for AES-256 when every word is there. A word
+    out of order, with an algorithm that is not AES-XTS, or a ``last`` at another place refuses the key: the words up to
+    ``last`` are dropped, and the slot is wiped and stays invalid.
 
     ``cancel`` (one cycle) ends an installation at any word, the slot being wiped; the last word that is taken in its
     cycle counts as not taken. ``erase`` (stream of a slot number) makes the slot invalid from the next cycle on and
