@@ -22,7 +22,7 @@ def record(name: str, value: float, unit: str, command: str) -> Record:
 def area_records(cells: dict[str, Counter], command: str, system: str = "hakone") -> list[Record]:
     """Cells of the whole system by kind, and LUT4 of core, caches and cipher."""
     records = [record(f"area.hakone.{c}", cells[system][c], c, command) for c in synthesis.COLUMNS]
-    inside = synthesis.core_caches_cipher(cells, system)
+    inside = synthesis.core_caches_cipher(cells)
     return [*records, record("fpga.core_caches_cipher.lut4", inside, "LUT4", command)]
 
 
