@@ -217,11 +217,13 @@ def test_flat_segments_are_the_identity(unit):
             ctx.set(dut.state.level, rng.randrange(4))
             ctx.set(dut.state.context, rng.randrange(16))
             if unit is DataSegments:
+                size_log2 = rng.randrange(3)
                 ctx.set(dut.next_segment, addr >> 28)
+                ctx.set(dut.next_size_log2, size_log2)
                 await ctx.tick()
                 ctx.set(dut.base, addr)
                 ctx.set(dut.addr, addr)
-                ctx.set(dut.size_log2, rng.randrange(3))
+                ctx.set(dut.size_log2, size_log2)
                 ctx.set(dut.reads, 1)
                 ctx.set(dut.writes, 1)
             else:

@@ -103,13 +103,15 @@ class AesLane(wiring.Component):
         self._column = [Signal(COLUMN_BITS, name=f"column_{n}") for n in range(COLUMNS)]  # the next state
 
     def elaborate(self, _platform) -> Module:
-        """Control, and the round. Nothing starts while a result is there, so the result is the next state."""
+        """Control, and the round. Nothing is armed while a result is there, so the result is the next state. Which of
+        the two it is does not wait for ``start``, which is late and only enables the look-up.
+        """
         m = Module()
         self._sequence(m)
         mixed = self._look_up(m)
         for n, column in enumerate(self._column):
             key = self.keys.key[COLUMN_BITS * n : COLUMN_BITS * (n + 1)]
-            m.d.comb += [column.eq(Mux(self.start, self.block[n], mixed[n]) ^ key), self.result[n].eq(column)]
+            m.d.comb += [column.eq(Mux(self.armed, self.block[n], mixed[n]) ^ key), self.result[n].eq(column)]
         return m
 
     def _sequence(self, m: Module) -> None:

@@ -153,6 +153,7 @@ class RegionInstall(wiring.Component):
         """What is installed; the states say when. Between commands the key's wires are zero, as the buffer is."""
         fields, protected = self._load.fields, self._load.protected_region
         entry, row, key = self.attribute_install.payload, self.domain_row, self.key_install.payload
+        last = Signal()
         domain, slot = Mux(protected, self.domain, 0), Mux(protected, self.slot, 0)
         segment_base = self._load.base_line[6:] - fields.start_line[6 : formats.SEGMENT_SHIFT - LINE_LOG2]
         m.d.comb += [
@@ -177,8 +178,10 @@ class RegionInstall(wiring.Component):
             key.algorithm.eq(fields.algorithm),
             key.index.eq(self._word),
             key.word.eq(self._load.key_word),
-            key.last.eq(self._load.key_last),
+            key.last.eq(last),
         ]
+        # A cycle late, which no one sees: the key store looks at a word two cycles after it took the one before.
+        m.d.sync += last.eq(self._load.key_last)
 
     def _new_domain(self):
         """The region brings a domain of its own."""

@@ -309,19 +309,18 @@ class LoadStoreUnit(wiring.Component):
         stage, shape, geometry = self._stage, self._shape, self._geometry
         looking = self._fsm.ongoing("LOOKUP")
         to_second = stage.valid & ~stage.second & shape.crosses_word & (stage.writes | shape.crosses_block)
+        turns = Signal()  # the next look-up is that of the instruction in execute
         own = Mux(looking, geometry.index_of(self._stage.next_word()), geometry.index_of(stage.addr))
         m.d.comb += [
             self.cache.index.eq(
                 Mux(self._ending | (looking & ~to_second), geometry.index_of(self.port.request.addr), own)
             ),
             # While the row is not here, it is the one of the access at work that is asked for.
+            turns.eq(self._ending | (looking & ~to_second & ~self._checks.valid)),
             self._checks.next_segment.eq(
-                Mux(
-                    self._ending | (looking & ~to_second & ~self._checks.valid),
-                    self.port.request.addr[SEGMENT_SHIFT:],
-                    stage.addr[SEGMENT_SHIFT:],
-                )
+                Mux(turns, self.port.request.addr[SEGMENT_SHIFT:], stage.addr[SEGMENT_SHIFT:])
             ),
+            self._checks.next_size_log2.eq(Mux(turns, stage.size_of(self.port.request), stage.size_log2)),
             self.cache.line_set.eq(geometry.set_of(stage.addr[LINE_LOG2:])),
         ]
 

@@ -53,7 +53,7 @@ class MemoryStage:
         op = request.op.as_value()
         return [
             self.op.eq(request.op),
-            self.size_log2.eq(Mux(request.op == MemoryOp.PROBE, 0, request.size_log2)),
+            self.size_log2.eq(self.size_of(request)),
             self.unsigned.eq(request.unsigned),
             self.wdata.eq(request.wdata),
             self.reads.eq(Const(_READS, 16).bit_select(op, 1)),
@@ -66,6 +66,10 @@ class MemoryStage:
             Cat(self.second, self.checked, self.filled, self.first_there).eq(0),
             self.kept.eq(0),
         ]
+
+    def size_of(self, request) -> Value:
+        """Size of a new instruction; a probe looks at one byte."""
+        return Mux(request.op == MemoryOp.PROBE, 0, request.size_log2)
 
     def next_word(self) -> Value:
         """Address of the 32-bit word after the one in which the access begins."""

@@ -323,7 +323,10 @@ class MissUnit(wiring.Component):
             dirty.eq(meant & cache.dirty),
             first.eq(dirty & (~dirty + 1)[: geometry.ways]),
         ]
+        # The next set is shown whatever is found here: a line that must leave is known from flops then.
+        following = (self._walk + 1)[: geometry.set_bits]
         self._show_set(m, self._walk)
+        m.d.comb += cache.index.eq(Cat(Const(0, WORD_BITS), following))
         m.d.sync += [self._found_ways.eq(first), self._found.eq(chosen)]
         with m.If(~self._cleaning | self._from_start):
             m.next = "IDLE"
@@ -332,8 +335,6 @@ class MissUnit(wiring.Component):
         with m.Else():
             with m.If(self._of_domain):  # what was dirty has been copied out and is looked at once more
                 m.d.comb += [cache.tag_ways.eq(meant), cache.tag.eq(0)]
-            following = (self._walk + 1)[: geometry.set_bits]
-            m.d.comb += cache.index.eq(Cat(Const(0, WORD_BITS), following))
             m.d.sync += self._walk.eq(following)
             with m.If(self._walk.all()):
                 m.d.sync += [self._cleaning.eq(0), self._draining.eq(1)]

@@ -22,6 +22,11 @@ def flat_base(segment):
     return Cat(Const(0, SEGMENT_SHIFT - PAGE_BITS), segment)
 
 
+def _bytes_behind(size_log2):
+    """How many bytes of an access lie behind its first one: 0, 1 or 3."""
+    return Cat(size_log2.any(), size_log2[1])
+
+
 class DataSegments(wiring.Component):
     """Checks and translates the address of a load, store, atomic or probe.
 
@@ -30,20 +35,21 @@ class DataSegments(wiring.Component):
     is ``SEGMENT_STRADDLE`` when only that is wrong. The whole access is judged, whichever part is at work; with neither
     ``reads`` nor ``writes`` no right is needed.
 
-    The row is read a cycle ahead, so that the check and the addition begin with a register: ``next_segment`` is the
-    segment of the access that will be looked at in the next cycle. When it was not, or the row has changed meanwhile,
-    ``ready`` is low.
+    The row is read a cycle ahead, so that the check and the addition begin with a register: ``next_segment`` and
+    ``next_size_log2`` are of the access that will be looked at in the next cycle. When they were not, or the row has
+    changed meanwhile, ``ready`` is low. The size is taken off the limit in that cycle, too.
 
     Parameters: ``switches``: see ``bus.open_checks``.
-    Members: ``read`` (segment registers); ``next_segment``; ``valid`` (its row is needed), ``state``, ``base`` (address
-    of the access), ``addr`` (of the part at work), ``size_log2``, ``reads``, ``writes`` in; out, in the same cycle:
-    ``next_ready`` (the row of ``next_segment`` is here), ``ready`` (that of ``addr`` is; while it is low the rest means
-    nothing), ``refused`` with ``rule``, ``segment_base`` (bits 31..12) and ``physical`` (of ``addr``). With segments
-    off nothing is refused and ``physical`` is ``addr``.
+    Members: ``read`` (segment registers); ``next_segment``, ``next_size_log2``; ``valid`` (its row is needed),
+    ``state``, ``base`` (address of the access), ``addr`` (of the part at work), ``size_log2``, ``reads``, ``writes``
+    in; out, in the same cycle: ``next_ready`` (the row of ``next_segment`` is here), ``ready`` (that of ``addr`` is;
+    while it is low the rest means nothing), ``refused`` with ``rule``, ``segment_base`` (bits 31..12) and ``physical``
+    (of ``addr``). With segments off nothing is refused and ``physical`` is ``addr``.
     """
 
     read: Out(SegmentReadPort())
     next_segment: In(SEGMENT_BITS)
+    next_size_log2: In(2)
     valid: In(1)
     state: In(ExecState)
     base: In(32)
@@ -66,15 +72,17 @@ class DataSegments(wiring.Component):
         """Compare, then the first rule that fails."""
         m = Module()
         row = self._row(m)
-        last, more, outside, inner, unfit = Signal(OFFSET_BITS + 1), Signal(2), Signal(), Signal(), Signal()
+        last, outside, inner, unfit = Signal(OFFSET_BITS + 1), Signal(), Signal(), Signal()
         ring = Signal(2)
         m.d.comb += [
             self.segment_base.eq(row.base),
             self.physical.eq(Cat(self.addr[:PAGE_BITS], (row.base + self.addr[PAGE_BITS:SEGMENT_SHIFT])[:BASE_BITS])),
             ring.eq(~self.state.level),
-            more.eq(Cat(self.size_log2.any(), self.size_log2[1])),  # bytes after the first
-            last.eq(self.base[:SEGMENT_SHIFT] + more),
-            outside.eq(((last > row.limit) | row.wraps) & ~is_open(self._switches, OpenCheck.SEGMENT_LIMIT)),
+            last.eq(self.base[:SEGMENT_SHIFT] + _bytes_behind(self.size_log2)),
+            outside.eq(
+                ((self.base[:SEGMENT_SHIFT] > self._bound) | self._none_fits | row.wraps)
+                & ~is_open(self._switches, OpenCheck.SEGMENT_LIMIT)
+            ),
             inner.eq(ring > row.ring),
             unfit.eq((self.reads & ~row.read) | (self.writes & ~row.write)),
             self.refused.eq(self.read.enabled & (~row.present | inner | unfit | outside)),
@@ -97,20 +105,23 @@ class DataSegments(wiring.Component):
         m.submodules.copy = copy = SegmentCopy()
         wiring.connect(m, copy.read, wiring.flipped(self.read))
         enabled = self.read.enabled
-        row, good, read_for, asked_for = Signal(SegmentRow), Signal(), Signal(9), Signal(9)
+        row, good, read_for, asked_for = Signal(SegmentRow), Signal(), Signal(11), Signal(11)
+        # Where the last access of this size may begin, and whether there is none.
+        self._bound, self._none_fits = Signal(OFFSET_BITS), Signal()
         m.d.comb += [
             copy.wanted.eq(self.valid),
             copy.context.eq(self.state.context),
             copy.segment.eq(self.next_segment),
             self.next_ready.eq(copy.ready & ~self.read.forget),
-            asked_for.eq(Cat(self.addr[SEGMENT_SHIFT:], self.state.context, enabled)),
+            asked_for.eq(Cat(self.addr[SEGMENT_SHIFT:], self.state.context, enabled, self.size_log2)),
             self.ready.eq(good & (read_for == asked_for)),
         ]
         m.d.sync += [
             row.eq(copy.row),
             row.base.eq(Mux(enabled, copy.row.base, flat_base(self.next_segment))),
             good.eq(self.next_ready),
-            read_for.eq(Cat(self.next_segment, self.state.context, enabled)),
+            read_for.eq(Cat(self.next_segment, self.state.context, enabled, self.next_size_log2)),
+            Cat(self._bound, self._none_fits).eq(copy.row.limit - _bytes_behind(self.next_size_log2)),
         ]
         return row
 
