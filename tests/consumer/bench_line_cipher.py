@@ -2,6 +2,7 @@
 ``cryptography`` computes it, and published vectors.
 """
 
+import os
 import random
 
 import cocotb
@@ -14,8 +15,8 @@ from cocotbext.axi import (
     AxiLiteBus,
     AxiLiteMaster,
     AxiMaster,
-    AxiRam,
     AxiResp,
+    AxiSlave,
 )
 from cocotbext.axi.sparse_memory import SparseMemory
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
@@ -43,14 +44,52 @@ def sealed(key: bytes, tag: int, data: bytes, first: int = 0) -> bytes:
     return b"".join(xts(key, tag, first + n // LINE, data[n : n + LINE]) for n in range(0, len(data), LINE))
 
 
+def shift_tweak(dut) -> None:
+    """The first entry's range seems to begin a line earlier: every tweak is off by one."""
+    row = dut.domains.rows[1]
+    row.value = int(row.value) - (1 << 40)  # base_line, in the upper bits
+
+
+def lose_entry(dut) -> None:
+    """The first entry belongs to nobody: no line is found in it."""
+    dut.entries.ranges[0].value = 0
+
+
+#: Faults that a run may ask for with the variable ``FAULT``, put into the flops after every installation. Nothing else
+#: looks behind the ports.
+FAULTS = {"tweak": shift_tweak, "entry": lose_entry}
+
+
+class Memory:
+    """Words of 64 bits, of which some can answer SLVERR; the first word of a line can take ``latency`` cycles."""
+
+    def __init__(self, clk):
+        self.clk, self.latency = clk, 0
+        self.bytes = SparseMemory(1 << 32)
+        self.bad_reads, self.bad_writes = set(), set()
+
+    async def read(self, address: int, count: int) -> bytes:
+        if self.latency and address % LINE == 0:
+            await ClockCycles(self.clk, self.latency)
+        if address & ~7 in self.bad_reads:
+            raise OSError(f"{address:#x} cannot be read")
+        return bytes(self.bytes[address : address + count])
+
+    async def write(self, address: int, data: bytes) -> None:
+        if address & ~7 in self.bad_writes:
+            raise OSError(f"{address:#x} cannot be written")
+        self.bytes[address : address + len(data)] = data
+
+
 class Bench:
     """The unit between a manager and a sparse memory."""
 
     def __init__(self, dut):
         self.dut = dut
-        self.memory = SparseMemory(1 << 32)
+        self.behind = Memory(dut.clk)
+        self.memory = self.behind.bytes
         self.manager = AxiMaster(AxiBus.from_prefix(dut, "s_axi"), dut.clk, dut.rst)
-        self.ram = AxiRam(AxiBus.from_prefix(dut, "m_axi"), dut.clk, dut.rst, size=1 << 32, mem=self.memory)
+        self.ram = AxiSlave(AxiBus.from_prefix(dut, "m_axi"), dut.clk, dut.rst, target=self.behind)
         self.registers = AxiLiteMaster(AxiLiteBus.from_prefix(dut, "s_axil"), dut.clk, dut.rst)
         self.rng = random.Random(random.random())
 
@@ -98,11 +137,16 @@ class Bench:
 
     async def install(self, start, size, kind, key=b"", tag=0) -> int:
         await self.ready()
+        fault = FAULTS.get(os.environ.get("FAULT", ""))
         for n in range(0, len(key), 4):
             await self.put(KEY + n, int.from_bytes(key[n : n + 4], "little"))
         for address, value in ((START, start), (BYTES, size), (TAG, tag), (KIND, kind)):
             await self.put(address, value)
-        return await self.command(INSTALL)
+        result = await self.command(INSTALL)
+        if fault:
+            fault(self.dut)
+            await RisingEdge(self.dut.clk)
+        return result
 
     async def remove(self, start) -> int:
         await self.ready()
@@ -349,3 +393,112 @@ async def entries_change_between_bursts_only(dut):
     stop = True
     await task
     assert seen == {data, encrypted}
+
+
+@cocotb.test(**TIME)
+async def errors_of_the_memory_are_slverr(dut):
+    """A word that cannot be read or written: the manager is told, nothing of such a line is written, and the lines
+    beside it are as ever.
+    """
+    bench = Bench(dut)
+    await bench.start(20)
+    for kind, key in ((XTS_128, bench.rng.randbytes(32)), (XTS_256, bench.rng.randbytes(64)), (NONE, b"")):
+        data = bytearray(bench.rng.randbytes(4 * LINE))
+
+        def expected(key=key, data=data) -> bytes:
+            return sealed(key, 9, bytes(data)) if key else bytes(data)
+
+        assert await bench.install(FIRST, len(data), kind | READ | WRITE, key, 9) == DONE
+        assert await bench.write(FIRST, bytes(data)) and bench.held(FIRST, len(data)) == expected()
+        bad = bench.rng.randrange(LINE // 8)
+        bench.behind.bad_reads = {FIRST + LINE + 8 * bad}
+        assert await bench.read(FIRST, len(data)) is None
+        for n in range(4):
+            got = await bench.read(FIRST + n * LINE, LINE)
+            assert got == (None if n == 1 else data[n * LINE : n * LINE + LINE])
+        for word in {bad, bad | 1} if key else {bad}:  # a word of a cipher block is worth nothing without the other
+            got = await bench.manager.read(FIRST + LINE + 8 * word, 8)
+            assert got.resp == AxiResp.SLVERR and bytes(got.data) == bytes(8)
+        if key:  # a plain line is not read
+            assert not await bench.write(FIRST + LINE + 5, b"abc")
+            assert bench.held(FIRST, len(data)) == expected()
+            assert not await bench.write(FIRST + LINE - 8, bytes(16))  # half of it can be written
+            data[LINE - 8 : LINE] = bytes(8)
+            assert bench.held(FIRST, len(data)) == expected()
+        bench.behind.bad_reads = set()
+        bench.behind.bad_writes = {FIRST + 2 * LINE + 8 * bad}
+        new = bench.rng.randbytes(len(data))
+        assert not await bench.write(FIRST, new)
+        bench.behind.bad_writes = set()
+        for n in (0, 1, 3):
+            assert await bench.read(FIRST + n * LINE, LINE) == new[n * LINE : n * LINE + LINE]
+        assert await bench.write(FIRST, new) and await bench.read(FIRST, len(data)) == new
+        assert await bench.remove(FIRST) == DONE
+
+
+class Cycles:
+    """In which cycle which handshake of a channel was offered and made."""
+
+    CHANNELS = ("s_axi_ar", "s_axi_r", "s_axi_aw", "s_axi_w", "s_axi_b", "m_axi_ar", "m_axi_r", "m_axi_aw", "m_axi_b")
+    CHANNELS += ("s_axil_aw", "s_axil_r")
+
+    def __init__(self, dut):
+        self.offered, self.made = ({name: [] for name in self.CHANNELS} for _ in range(2))
+        cocotb.start_soon(self._watch(dut))
+
+    async def _watch(self, dut):
+        pairs = [(name, getattr(dut, f"{name}valid"), getattr(dut, f"{name}ready")) for name in self.CHANNELS]
+        cycle = 0
+        while True:
+            await RisingEdge(dut.clk)
+            cycle += 1
+            for name, valid, ready in pairs:
+                if valid.value == 1:
+                    self.offered[name].append(cycle)
+                    if ready.value == 1:
+                        self.made[name].append(cycle)
+
+    def clear(self) -> None:
+        for cycles in (*self.offered.values(), *self.made.values()):
+            cycles.clear()
+
+
+@cocotb.test(**TIME)
+async def promised_cycles(dut):
+    """What the head of the file tells of reads, writes and commands. A command's end is seen in the status register,
+    which is read every few cycles.
+    """
+    bench = Bench(dut)
+    await bench.start()
+    await bench.ready()
+    at = Cycles(dut)
+    for entry, (kind, size, read, tweak, write, install) in enumerate(
+        ((XTS_128, 32, 12, 10, 16, 400), (XTS_256, 64, 16, 14, 23, 630), (NONE, 0, 1, 0, 2, 40))
+    ):
+        base = FIRST + 0x1000 * entry
+        at.clear()
+        assert await bench.install(base, 64 * LINE, kind | READ | WRITE, bench.rng.randbytes(size), 1) == DONE
+        assert install - 20 < at.made["s_axil_r"][-1] - at.made["s_axil_aw"][-1] <= install
+        known = follows = False
+        for latency in (0, 6, 12, 30):
+            bench.behind.latency = latency
+            for line in (5, 6, 20, 21, 22):
+                at.clear()
+                assert await bench.read(base + line * LINE, LINE) is not None
+                asked, arrived = at.offered["m_axi_ar"][0], at.made["m_axi_r"][0]
+                assert asked - at.made["s_axi_ar"][0] == (4 if known else 7 + entry)
+                late = 0 if follows else max(0, tweak - (at.offered["m_axi_r"][0] - asked))
+                assert at.offered["s_axi_r"][0] - arrived == read + late
+                assert at.made["s_axi_r"][-1] - at.offered["s_axi_r"][0] == LINE // 8 - 1
+                known, follows = True, line in (5, 20, 21)
+            follows = False
+        bench.behind.latency = 0
+        for line in (0, 1, 9):
+            at.clear()
+            assert await bench.write(base + line * LINE, bytes(LINE))
+            assert at.offered["m_axi_aw"][0] - at.made["s_axi_w"][-1] == write
+            assert at.offered["s_axi_b"][0] - at.made["m_axi_b"][-1] == 2
+    for entry in range(3):
+        at.clear()
+        assert await bench.remove(FIRST + 0x1000 * entry) == DONE
+        assert 30 < at.made["s_axil_r"][-1] - at.made["s_axil_aw"][-1] <= 50

