@@ -8,16 +8,19 @@ run of a tree with changes that are not committed says so.
 
 import argparse
 import json
+import os
 import random
 import subprocess
 import sys
 import tempfile
 import time
+import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from . import builder
 from .coverage import Coverage
 from .lockstep import LockstepError, run_random
 from .models.mismatch import MismatchError
@@ -79,10 +82,43 @@ def _contexts(seed: int, notes: dict) -> int:
     return sum(len(moves) for _, moves in own)
 
 
+#: What runs on the netlist as it is, by itself in a campaign.
+_NETLIST_MODULES = (
+    *("attacks/test_other_programs.py", "attacks/test_bus.py", "attacks/test_bus_and_memory.py"),
+    *("system/test_protection_rules.py", "system/test_closed_memory.py", "system/test_closed_library.py"),
+    *("system/test_closed_memory_hostile.py", "system/test_closed_memory_processes.py"),
+    *("system/test_requirements_ar.py", "system/test_requirements_px.py", "system/test_requirements_xm.py"),
+    *("system/test_automatic_mode.py", "system/test_segments.py", "system/test_monitor.py"),
+    *("system/test_isa_programs.py", "system/test_os.py"),
+)
+
+
+def _netlist(seed: int, notes: dict) -> int:
+    """A module of tests with the default preset's synthesised netlist in the place of its source; controls, which have
+    a check open, stay on the source."""
+    if (folder := str(ROOT / "tests" / "system")) not in sys.path:
+        sys.path.insert(0, folder)
+    import netlist_runs
+
+    name = _NETLIST_MODULES[(seed - 1) % len(_NETLIST_MODULES)]
+    report = STATES / "netlist.xml"
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={report}", f"tests/{name}"]
+    kept = {key: value for key, value in os.environ.items() if key != "HAKONE_EVIDENCE"}
+    environment = {**kept, builder.REPLACEMENT: str(netlist_runs.model())}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    cases = list(ElementTree.parse(report).iter("testcase"))
+    failed = [c.get("name") for c in cases if c.find("failure") is not None or c.find("error") is not None]
+    if done.returncode or failed or not cases:
+        raise MismatchError(f"{name} on the netlist: {', '.join(map(str, failed))}\n{done.stdout[-4000:]}")
+    notes.setdefault("tests", {})[name] = len(cases)
+    return 1
+
+
 _PARTS = 64  #: seeds in which ``_contexts`` has gone through all sequences
 CAMPAIGNS = {
     "contexts": Campaign("moves", 9_500, _contexts),
     "lockstep": Campaign("instructions", 1_000_000, _lockstep),
+    "netlist": Campaign("test modules", len(_NETLIST_MODULES), _netlist),
     "lines": Campaign("lines", 100_000, _lines),
 }
 

@@ -4,7 +4,8 @@ Source: Tool Interface Standard, Executable and Linking Format 1.2; machine numb
 at physical addresses (``p_paddr``), as QEMU does. Memory beyond a segment's file bytes is zero already.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from elftools.common.exceptions import ELFError
@@ -26,6 +27,17 @@ class Program:
     entry: int
     segments: tuple[tuple[int, bytes], ...]
     symbols: dict[str, int]
+
+    def patched(self, words: Mapping[int, int]) -> "Program":
+        """With some words changed, by address. Raises ``ValueError`` for one that is not in the file."""
+        segments = [(start, bytearray(data)) for start, data in self.segments]
+        for address, word in words.items():
+            place = [(s, d) for s, d in segments if s <= address and address + 4 <= s + len(d)]
+            if len(place) != 1:
+                raise ValueError(f"{address:#x} stands in no segment")
+            start, data = place[0]
+            data[address - start : address - start + 4] = word.to_bytes(4, "little")
+        return replace(self, segments=tuple((s, bytes(d)) for s, d in segments))
 
 
 def _check_header(path: Path, data: bytes) -> None:

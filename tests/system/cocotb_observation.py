@@ -12,21 +12,9 @@ from typing import Any
 import cocotb
 
 from hakone_sim.cocotb_support import Bench
-from hakone_sim.program import Program, load
+from hakone_sim.program import load
 
 FOLDER = Path(os.environ.get("HAKONE_JOBS", "."))
-
-
-def patched(path: str, patches: list[list[int]], ram_bytes: int) -> Program:
-    """The program with some words of its plain sections changed."""
-    program = load(path, ram_bytes)
-    segments = [(start, bytearray(data)) for start, data in program.segments]
-    for address, word in patches:
-        place = [(s, d) for s, d in segments if s <= address and address + 4 <= s + len(d)]
-        assert len(place) == 1, f"{address:#x} stands in no segment"
-        start, data = place[0]
-        data[address - start : address - start + 4] = word.to_bytes(4, "little")
-    return Program(program.path, program.entry, tuple((s, bytes(d)) for s, d in segments), program.symbols)
 
 
 def cache_lines(dut: Any) -> dict:
@@ -53,7 +41,7 @@ async def run(dut: Any, bench: Bench, job: dict) -> dict:
     """One run; returns what is written down about it beside its files."""
     name = job["name"]
     bench.start(
-        patched(job["program"]["elf"], job["patches"], bench.config.ram_bytes),
+        load(job["program"]["elf"], bench.config.ram_bytes).patched(dict(job["patches"])),
         fuses=job["program"]["fuses"],
         plaintexts=job["program"]["plaintexts"],
         count_only=True,
