@@ -144,10 +144,11 @@ def library(*names: str) -> Path:
     return _once(BUILDS / f"part-{key}", f"compiling {names[0]}", make) / "part.so"
 
 
-def build(verilog: Path | str, waves: bool = False) -> Path:
+def build(verilog: Path | str, waves: bool = False, level: str = FAST) -> Path:
     """The executable that simulates ``verilog`` (a file, or its text), with the top level ``hakone`` and its probe.
 
-    ``waves`` builds a slower model that can write waveforms. Raises ``BuildError`` or ``toolchain.MissingToolError``.
+    ``waves`` builds a slower model that can write waveforms; ``level`` is the compiler's for what runs in every cycle.
+    Raises ``BuildError`` or ``toolchain.MissingToolError``.
     """
     text = verilog.read_text() if isinstance(verilog, Path) else verilog
     tools = toolchain.find()
@@ -160,7 +161,7 @@ def build(verilog: Path | str, waves: bool = False) -> Path:
         wrapper,
         tools.versions,
         archive.name,
-        FAST,
+        level,
         SLOW,
         *_flags(waves),
         *options,
@@ -181,8 +182,8 @@ def build(verilog: Path | str, waves: bool = False) -> Path:
         sources = sorted(folder.glob("*.cpp"), key=lambda p: -p.stat().st_size)
         jobs = []
         for s in sources:
-            level = SLOW if any(mark in s.name for mark in SLOW_MARKS) else FAST
-            jobs.append(([*compiler, level, "-c", s.name, "-o", f"{s.stem}.o"], s.name))
+            chosen = SLOW if any(mark in s.name for mark in SLOW_MARKS) else level
+            jobs.append(([*compiler, chosen, "-c", s.name, "-o", f"{s.stem}.o"], s.name))
         _compile_all(jobs, folder, tell)
         tell("linking")
         # Exported symbols: cocotb's library, loaded at run time, calls the VPI functions that stand in the program.

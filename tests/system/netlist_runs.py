@@ -5,8 +5,10 @@ to tell that the attacker has won. Those of ``tests/attacks`` and ``test_closed_
 others stand here.
 """
 
+import importlib
 import json
 import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
@@ -20,6 +22,7 @@ from observation import Job, Seen
 from hakone.bus.open_checks import OpenCheck
 from hakone.isa.cause import Cause, Sub
 from hakone.isa.csr import HXCTL_ENABLE, HXCTL_SEGMENTS
+from hakone.isa.encoding import CUSTOM
 from hakone.isa.formats import SEGMENT_EXECUTE, SEGMENT_PRESENT, SEGMENT_READ, SEGMENT_RING_SHIFT, SEGMENT_WRITE
 from hakone.soc.config import PRESETS
 from hakone_sim import builder, run, trace
@@ -28,12 +31,17 @@ from hakone_sim.program import load
 from hakone_tools.fpga import simulated
 from hakone_tools.programs import Program
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "attacks"))
+attacks = importlib.import_module("test_other_programs")
+
 CONFIG = PRESETS["default"]
 RIGHTS = SEGMENT_PRESENT | SEGMENT_READ | SEGMENT_WRITE | SEGMENT_EXECUTE
 USER = 3 << SEGMENT_RING_SHIFT
 WHOLE, ALIAS = 0x0FFF_FFFF, 0x9000_0000  #: limit of a whole segment; segment 9
 SECRET, OTHER = 0x5EC2_E755, 0x0DD5_EC2E
 A1 = 11  #: register in which the interpreter holds what it has loaded
+S2, S4, S5 = 18, 20, 21  #: its operation, and second and third operand
+OP_IMM, JALR = 0x13, 0x67
 CALL = (Cause.ECALL_U.value, 0)
 KEYS = "inside.key_store."  #: cells of the key store
 
@@ -93,9 +101,9 @@ def execute(executable: Path, job: Job, folder: Path, choice: int = 0, **watch) 
     )  # fmt: skip
 
 
-def on_netlist(job: Job, folder: Path, fault: str | None = None, also: int = 0) -> Outcome:
+def on_netlist(job: Job, folder: Path, fault: str | None = None, also: int = 0, **watch) -> Outcome:
     """A run on the netlist; without a fault every output was the source's in every cycle, or it ended with 99."""
-    return execute(model(), job, folder, number(fault) | also)
+    return execute(model(), job, folder, number(fault) | also, **watch)
 
 
 def with_open(check: OpenCheck | None, job: Job, folder: Path) -> Outcome:
@@ -115,11 +123,14 @@ class Case:
     won: Callable[[Seen, Program], bool]
     refused: dict[int, list] = field(default_factory=dict)
     policy: str = "actors.toml"
+    code: Callable[[Program], dict[int, int]] = lambda program: {}
 
     def job(self, folder: Path) -> Job:
         """Its run."""
         program = actors.build(folder, self.policy)
-        return actors.job(self.name, program, self.scripts(program))
+        job = actors.job(self.name, program, self.scripts(program))
+        job.patches |= self.code(program)
+        return job
 
 
 def observed(seen: Seen, program: Program, context: int) -> list[tuple[int, ...]]:
@@ -163,12 +174,21 @@ def behind_the_limit(program: Program) -> dict:
 
 
 def taken_away(program: Program) -> dict:
-    """A segment is taken away between two reads by the context that uses it."""
-    on = do("ctxput", 1 | actors.PC << 8, program.symbols()["plain_next"])
-    away = [do("segput", 1 | 9 << 8, 0), on]
-    start = [do("store", page(program), SECRET), *under_segments(program)]
-    twice = [do("load", ALIAS), actors.END, do("load", ALIAS)]
-    return {0: [*start, *begin(program, 1), do("run", 1), *away, do("run", 1)], 1: twice}
+    """Context 0 runs in segment 9, which is its program by another name, and takes it from itself (``gone``)."""
+    at = program.symbols()
+    other_name = segment(0, 9, 0x8000_0000)
+    there = at["zero_timer"] - 0x8000_0000 + ALIAS
+    return {0: [*under_segments(program), *other_name, do("jump", there, 9 << 8, at["zero_record"])]}
+
+
+def gone(program: Program) -> dict[int, int]:
+    """Instructions over those of an operation that is not used: ``segput s4, x0``; ``li s2, LOAD``; ``mv a1, s4``;
+    ``jr s5``.
+    """
+    at = program.symbols()["zero_timer"]
+    take = CUSTOM["segput"].match | S4 << 15
+    rest = (actors.LOAD << 20 | S2 << 7 | OP_IMM, S4 << 15 | A1 << 7 | OP_IMM, S5 << 15 | JALR)
+    return {at + 4 * n: word for n, word in enumerate((take, *rest))}
 
 
 def registers_of_the_sealed(program: Program) -> dict:
@@ -219,8 +239,9 @@ OWN_CASES = [
          {0: [CALL, *[(Cause.CONTEXT.value, Sub.CONTEXT_SEALED.value)] * 2]}),
     Case("behind_the_limit", OpenCheck.SEGMENT_LIMIT, behind_the_limit, loaded(1, SECRET),
          _refused(Cause.SEGMENT, Sub.SEGMENT_LIMIT, 0)),
-    Case("taken_away", OpenCheck.SEGMENT_STALE, taken_away, loaded(1, SECRET, SECRET),
-         _refused(Cause.SEGMENT, Sub.SEGMENT_ABSENT)),
+    Case("taken_away", OpenCheck.SEGMENT_STALE, taken_away,
+         lambda s, p: [r.operation for r in records(s, p, 0)] == [actors.LOAD],
+         _refused(Cause.SEGMENT, Sub.SEGMENT_ABSENT, 0), code=gone),
 ]  # fmt: skip
 
-__all__ = ["FAULTS", "OWN_CASES", "RUN", "Case", "Outcome", "execute", "observed", "on_netlist", "with_open"]
+__all__ = ["FAULTS", "OWN_CASES", "RUN", "attacks", "Case", "Outcome", "execute", "observed", "on_netlist", "with_open"]

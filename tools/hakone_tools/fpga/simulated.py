@@ -17,6 +17,7 @@ from ..paths import BUILD
 from . import synthesis
 from .stage import Processes
 
+LEVEL = "-O1"  #: builds sooner than -O2, and the runs are short
 FOLDER = BUILD / "fpga" / "netlist-default"
 
 
@@ -35,4 +36,4 @@ def model(faults: Sequence[Fault] = (), shown: str = "") -> Path:
     """
     probed = dataclasses.replace(PRESETS["default"], probe=True)
     source = verilog.generate_cached(probed, BUILD / "verilog" / "cache").read_text()
-    return builder.build(pair(source, translate(netlist(), faults, shown)))
+    return builder.build(pair(source, translate(netlist(), faults, shown)), level=LEVEL)
