@@ -52,6 +52,8 @@ CASES = [
              attacks.POLICIES.get(a.number, "actors.toml"))
         for a in attacks.ATTACKS
     ),
+    Case("closed_window", OpenCheck.LOOKUP_STALE, attacks.closed_window, attacks.loaded(0),
+         {0: [(Cause.REGION.value, Sub.REGION_NO_ENTRY.value)]}),
     Case("replaced_region", OpenCheck.RELEASE_OWNER, attacks.replaced_region, attacks.loaded(1, attacks.MORE),
          {0: [(Cause.REGION.value, Sub.REGION_NO_ENTRY.value)]}, STRANGERS),
     Case("window_in_a_gap", OpenCheck.WINDOW_OWNER, attacks.window_in_a_gap, attacks.loaded(0),
@@ -124,7 +126,6 @@ def test_each_check_stops_its_attack_after_synthesis(folder, tmp_path, table):
 
 MUTATIONS = {
     "no context counts as sealed": "registers_of_the_sealed",
-    "no context counts as having entries": "attack 27",
     "no entry is counted against the quota": "attack 28",
     "no overlap is found": "attack 35",
     "no binding is found": "attack 30",
@@ -142,6 +143,13 @@ def test_attack_succeeds_on_a_netlist_without_the_check(fault, folder, tmp_path)
     assert cut.status == 0 and case.won(cut, job.program)
     compared = on_netlist(job, tmp_path, fault, COMPARED)
     assert (compared.status, compared.code) == (99, DIFFERS)
+
+
+def test_fault_that_stops_a_program_is_found_by_the_comparison(folder, tmp_path):
+    """No check is missing here, but nothing finds its regions: the comparison with the source ends the run."""
+    job = OWN_CASES[0].job(folder)
+    seen = on_netlist(job, tmp_path, "no context counts as having entries", COMPARED)
+    assert (seen.status, seen.code) == (99, DIFFERS)
 
 
 def test_sealed_trap_context_halts_the_netlist(folder, tmp_path):
@@ -200,7 +208,7 @@ def test_released_key_is_wiped(folder, tmp_path, table):
 #: Flops that hold what protection depends on: net, and how many of its bits must be flops.
 STATE = {
     "inside.core.pipeline.sealed": 16,
-    "inside.core.pipeline.entries": 15,  # context 0 has none
+    "inside.core.pipeline.entries": 16,
     "inside.core.pipeline.mode": 17,
     "inside.core.pipeline.trap_context": 4,
     "inside.core.commit.halted": 1,
