@@ -65,8 +65,7 @@ class AccessCheck(wiring.Component):
                 & ~is_open(self._switches, OpenCheck.REGION_OWNER)
             ),
             foreign_code.eq(self._flag(RegionFlag.EXECUTE) & ((match.key_slot != state.key_slot) | ~state.encrypted)),
-            # Two carry chains are quicker than a tree of gates over 20 bits.
-            moved.eq(((base < bound) | (bound < base)) & ~is_open(self._switches, OpenCheck.MOVED)),
+            moved.eq((base != bound) & ~is_open(self._switches, OpenCheck.MOVED)),
             closed.eq(
                 (state.handler & ~is_open(self._switches, OpenCheck.HANDLER))
                 | (~self._flag(RegionFlag.PLAIN_ACCESS) & ~is_open(self._switches, OpenCheck.PLAIN_ACCESS))

@@ -143,6 +143,7 @@ void reset() {
     top->clk = 0;
 #if HAKONE_LOAD
     top->rst = 1;
+    top->eval();  // the first evaluation sees no edge: without it the first word would be lost
     load_inside();
 #endif
     // The last edge brings the end of the reset through its register.

@@ -5,7 +5,7 @@
 #include "exchange.h"
 #include "hakone/os.h"
 
-enum { ROUNDS = 150, PLACE = 1024 };
+enum { ROUNDS = 1000, PLACE = 1024 };
 
 int main(void)
 {
