@@ -14,6 +14,10 @@
 #define EXCHANGE_TRIES 4000 /* how often they let others run while they wait */
 #endif
 
+#ifndef EXCHANGE_PAUSE
+#define EXCHANGE_PAUSE 0 /* how often the owner lets others run before he passes the turn: time to interfere, in tests */
+#endif
+
 #define EXCHANGE_NAME "album"
 
 enum turn { TURN_FILLING, TURN_OF_PARTNER, TURN_OF_OWNER };

@@ -26,6 +26,9 @@ static int fill(struct exchange *shared)
     memcpy(shared->content, owner_text, text);
     memcpy(shared->content + text, &owner_picture, picture);
     shared->checksum = checksum(shared->content, text + picture);
+    for (int pause = 0; pause < EXCHANGE_PAUSE; pause++) {
+        os_yield();
+    }
     shared->turn = TURN_OF_PARTNER;
     return 0;
 }
