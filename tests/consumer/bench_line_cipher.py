@@ -502,3 +502,6 @@ async def promised_cycles(dut):
         at.clear()
         assert await bench.remove(FIRST + 0x1000 * entry) == DONE
         assert 30 < at.made["s_axil_r"][-1] - at.made["s_axil_aw"][-1] <= 50
+    at.clear()
+    assert await bench.read(FIRST, LINE) is not None  # without any entry there is nothing to look for
+    assert at.offered["m_axi_ar"][0] - at.made["s_axi_ar"][0] == 4

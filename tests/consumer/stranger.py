@@ -55,8 +55,8 @@ def passed_tests(results: Path) -> list[str]:
 def build(sources: list[Path], top: str, folder: Path) -> None:
     """Build ``sources`` with cocotb's runner into ``folder``.
 
-    Without optimisation: two thirds of the time of such a bench go into the compiler, and it simulates a few ten
-    thousand cycles. (``line_cipher`` on two quiet cores: 13 s to build, 6 s to run.)
+    Without optimisation: most of the time of such a bench goes into the compiler, since it simulates only some ten
+    thousand cycles. (``line_cipher`` on two quiet cores: 13 s to build, 5 s to run.)
     """
     from cocotb_tools.runner import get_runner
 

@@ -31,7 +31,8 @@ class EntryManager(wiring.Component):
     A command takes some hundred cycles, which depend on the algorithm, on the ranges of the entries, on the traffic,
     and on whether the two halves of a key or the keys and tags of two entries are equal, which ``status`` tells anyway.
 
-    Parameter ``entries``: 1 to 15. Other members: to the stores, named like the ports there.
+    Parameter ``entries``: 1 to 15. ``alone``: there is one entry. Other members: to the stores, named like the ports
+    there.
     """
 
     def __init__(self, entries: int):
@@ -54,6 +55,7 @@ class EntryManager(wiring.Component):
                 "hold": Out(1),
                 "idle": In(1),
                 "changed": Out(1),
+                "alone": In(1),
                 "entry": Out(stream.Signature(AttributeEntry)),
                 "walk": Out(AttributeWalkPort()),
                 "row_write": Out(1),
@@ -261,6 +263,7 @@ class EntryManager(wiring.Component):
                 self.entry.valid.eq(~self._removing),
                 self.row_write.eq(~self._removing & ~self._none),
                 self.walk.remove.eq(self._removing),
+                self.walk.last.eq(self.alone),
                 # The row of a plain entry is not in use, and removing it changes nothing.
                 self.row_walk.remove.eq(self._removing),
             ]

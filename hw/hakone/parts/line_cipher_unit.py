@@ -71,10 +71,10 @@ DOCUMENT = PartDocument(
         (AES-256: 23, plain: 2) after its last word was taken, if the words came without a pause; the response comes 2
         cycles after the memory's. Each direction knows the two ranges (entries, or gaps between them) that it used
         last. A line in another one, or the first after a change of the entries, takes 3 to 10 cycles more, and up to as
-        many again while the other direction looks for one, too. An entry takes effect between two bursts: no burst sees
-        half of a change. While no burst is at work, to install an entry takes about 390 cycles (AES-256: 620, algorithm
-        none: 30), and to remove one 45. How long a burst takes depends on addresses, entries and handshakes, never on
-        data or keys.""",
+        many again while the other direction looks for one, too; while there is no entry, none. An entry takes effect
+        between two bursts: no burst sees half of a change. While no burst is at work, to install an entry takes about
+        390 cycles (AES-256: 620, algorithm none: 30), and to remove one 45. How long a burst takes depends on
+        addresses, entries and handshakes, never on data or keys.""",
     protects="""the contents of the encrypted ranges from whoever sees or owns m_axi and the memory; keys from everyone:
         no port shows them, and the register port only takes them. Two entries never share key and tag, so that one line
         never stands in two places under one tweak.""",
@@ -144,7 +144,7 @@ class LineCipherUnit(wiring.Component):
             wiring.connect(m, side.verdict, verdict.port)
             wiring.connect(m, verdict.lookup, walker.sides[n])
             m.d.comb += verdict.refuse.eq(self._registers.refuse)
-        m.d.comb += self._registers.free.eq(entries.free)
+        m.d.comb += [self._registers.free.eq(entries.free), manager.alone.eq(entries.free == self._entries - 1)]
 
     def _connect_registers(self, m: Module, manager, keys) -> None:
         """The register port outwards, and its commands to the manager."""
