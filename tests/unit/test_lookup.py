@@ -162,7 +162,6 @@ async def _random_life(ctx, dut, source, cycles):
     assert min(answers) > cycles // 4, answers
 
 
-@pytest.mark.requirement("AR-02")
 @pytest.mark.parametrize("copies", [(2, 4), (3, 2)])
 def test_no_answer_is_ever_older_than_the_registers(copies):
     dut, source = _Bench(copies=copies), seeded(sum(copies))
